@@ -1,0 +1,83 @@
+"""The one definition of every setting: frozen dataclasses whose fields carry default, unit and comment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from format_plugins.options import option as setting
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerConfig:
+    """How the server listens, and how it stops."""
+
+    location: str = setting("grpc://127.0.0.1:8815", "where to listen; port 0 takes a free one")
+    drain_timeout_secs: float = setting(30.0, "how long running streams may go on after SIGTERM or SIGINT", unit="seconds")
+    progress_interval_secs: float = setting(5.0, "how often a running put is told its progress", unit="seconds")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreConfig:
+    """Where datasets are kept, and for how long."""
+
+    path: str = setting("./data", "the folder of the store; made if missing; one server at a time")
+    retain_secs: float = setting(3600.0, "how long superseded and dropped versions stay readable", unit="seconds")
+    put_id_retain_secs: float = setting(
+        30 * 86400.0, "how long the answer of a put is remembered by its put_id", unit="seconds"
+    )
+    sweep_interval_secs: float = setting(
+        30.0, "how often old versions are looked for and small segments compacted", unit="seconds"
+    )
+    inline_limit_bytes: int = setting(64 << 10, "segments up to this size live in the catalogue itself", unit="bytes")
+    compact_below_bytes: int = setting(32 << 20, "segments smaller than this are merged in the background", unit="bytes")
+    compact_min_segments: int = setting(8, "merge only when at least this many small segments lie side by side")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PluginsConfig:
+    """Where plugins come from, and how they are replaced."""
+
+    plugin_dir: str = setting("./plugins", "the folder that plugins are dropped into; made if missing")
+    enable_plugins: bool = setting(True, "load plugins from plugin_dir; the formats that ship are always there")
+    enable_hot_reload: bool = setting(True, "watch plugin_dir and follow its changes")
+    load_timeout_secs: float = setting(10.0, "how long a plugin may take to load", unit="seconds")
+    drain_timeout_secs: float = setting(
+        60.0, "how long streams may hold a replaced plugin before it is reported", unit="seconds"
+    )
+    version_compatibility: Literal["strict", "semver", "off"] = setting(
+        "semver", "how a plugin's api range is held against the server's contract version"
+    )
+    settle_ms: int = setting(150, "how long a file must be still before it is loaded", unit="milliseconds")
+    rescan_secs: float = setting(2.0, "how often the folder is scanned without being told to", unit="seconds")
+    override: list[str] = setting([], "names of formats that a dropped plugin may take over from the ones that ship")
+    plugin_configs: dict[str, dict[str, Any]] = setting({}, "options of each plugin by its name, laid over its own defaults")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogConfig:
+    """What is logged, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = setting("info", "the least severe message that is logged")
+    format: Literal["auto", "console", "json"] = setting("auto", "auto: readable on a terminal, JSON lines otherwise")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LimitsConfig:
+    """What one request may take."""
+
+    expansion_ratio: int = setting(1000, "a compressed document may grow by this factor, after its first 64 MiB")
+    spool_bytes: int = setting(64 << 30, "the largest document of a format that must be spooled to be read", unit="bytes")
+    batch_bytes: int = setting(256 << 20, "the largest record batch taken from a client or a plugin", unit="bytes")
+    columns: int = setting(16384, "the most columns a dataset may have")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Config:
+    """All settings of a server."""
+
+    server: ServerConfig = field(default_factory=ServerConfig)
+    store: StoreConfig = field(default_factory=StoreConfig)
+    plugins: PluginsConfig = field(default_factory=PluginsConfig)
+    limits: LimitsConfig = field(default_factory=LimitsConfig)
+    log: LogConfig = field(default_factory=LogConfig)

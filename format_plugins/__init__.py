@@ -1,0 +1,1 @@
+"""What a format plugin is, the tools to write one, and the plugins that ship."""
