@@ -40,7 +40,7 @@ class FormatError(Exception):
     a number from 0), ``value`` is the offending text, ``option`` names the plugin option that cures it.
     """
 
-    def __init__(  # noqa: PLR0913 - each member is one coordinate of the same place
+    def __init__(
         self,
         message: str,
         *,

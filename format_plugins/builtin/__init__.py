@@ -1,0 +1,1 @@
+"""The formats that ship: plugins like any other, one noun a file."""
