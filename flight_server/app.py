@@ -1,0 +1,121 @@
+"""The composition root: makes the parts of a server, hands them to each other, and runs its life from start to stop."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import signal
+import sys
+import threading
+from types import FrameType, TracebackType
+from typing import Self
+from urllib.parse import urlsplit
+
+import pyarrow as pa
+import structlog
+
+from flight_server.boundary import keep_tracebacks_in
+from flight_server.calls import Calls
+from flight_server.config import Config
+from flight_server.configfile import ConfigError
+from flight_server.host import Host
+from flight_server.plugins.manager import PluginManager
+from flight_server.progress import Progress
+from flight_server.service import Service
+from flight_server.store.store import Store
+
+log = structlog.get_logger("flight_server")
+
+#: Python's default of 5 ms between threads makes a stream of small steps wait ten times its work on a busy server.
+_SWITCH_INTERVAL_SECS = 0.0005
+#: How long streams that were cut have to unwind before the process ends without them.
+_UNWIND_SECS = 2.0
+
+
+class Server:
+    """A running server; a context manager that serves between its two ends."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self._store = Store.open(config.store)
+        try:
+            self._plugins = PluginManager(config.plugins)
+            self._progress = Progress(config.server.progress_interval_secs)
+            self._calls = Calls()
+            self._plugins.start()
+            self._progress.start()
+            host = Host(self._store, self._plugins, config.limits, self._progress)
+            self._service = _listening(config.server.location, host, self._calls)
+        except BaseException:
+            self._store.close()
+            raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.stop()
+
+    @property
+    def location(self) -> str:
+        """Where it listens, with the port that it really has."""
+        asked = urlsplit(self._config.server.location)
+        if asked.hostname is None:
+            return self._config.server.location
+        host = f"[{asked.hostname}]" if ":" in asked.hostname else asked.hostname
+        return f"{asked.scheme}://{host}:{self._service.port}"
+
+    def stop(self) -> bool:
+        """Let running streams end, cut them when the time is up, and close. Return whether all of them let go."""
+        self._calls.draining = True
+        # gRPC waits for running calls for ever, and must not be called from a signal handler or a call.
+        shutdown = threading.Thread(target=self._service.shutdown, name="shutdown", daemon=True)
+        shutdown.start()
+        shutdown.join(self._config.server.drain_timeout_secs)
+        if shutdown.is_alive():
+            running = [call.method for call in self._calls.running]
+            log.warning("the drain time is up: streams are cut", streams=running)
+            self._calls.cut()
+            shutdown.join(_UNWIND_SECS)
+        self._progress.stop()
+        self._plugins.stop()
+        self._store.close()
+        return not shutdown.is_alive()
+
+
+def run(config: Config) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and stop; a second signal stops at once."""
+    keep_tracebacks_in()
+    sys.setswitchinterval(_SWITCH_INTERVAL_SECS)
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            os._exit(128 + number)
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, on_signal)
+    server = Server(config)
+    gc.collect()
+    gc.freeze()  # what lives as long as the server need not be looked at again
+    print(json.dumps({"event": "ready", "location": server.location, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract
+    log.info("serving", location=server.location)
+    stop.wait()
+    log.info("stopping: running streams are drained", timeout_secs=config.server.drain_timeout_secs)
+    clean = server.stop()
+    log.info("stopped", clean=clean)
+    if not clean:
+        # A call that hangs in native code or in a plugin cannot be ended; everything acknowledged is durable.
+        os._exit(0)
+
+
+def _listening(location: str, host: Host, calls: Calls) -> Service:
+    try:
+        return Service(location, host, calls)
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise ConfigError(
+            f"server.location: cannot listen at {location}: {str(error).splitlines()[0]} (is the port taken? "
+            "port 0 takes a free one)"
+        ) from None

@@ -1,0 +1,66 @@
+"""The command `flight-server`: serve, and look at the configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import click
+import yaml
+
+from flight_server import __version__, app, logs
+from flight_server.config import Config
+from flight_server.configfile import ConfigError, load
+from flight_server.store.store import StoreLocked
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="flight-server")
+def main() -> None:
+    """Run an Arrow Flight data server whose formats are plugins."""
+
+
+@main.command()
+@click.option("--config", "path", type=_FILE, help="A YAML file; configs/default.yaml has every key.")
+@click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Lay one setting over the file's.")
+def serve(path: Path | None, overrides: tuple[str, ...]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    When ready it prints one line of JSON on stdout: {"event": "ready", "location": ..., "pid": ...}. Logs go to stderr.
+    """
+    config = _load(path, overrides)
+    logs.configure(config.log)
+    try:
+        app.run(config)
+    except (ConfigError, StoreLocked) as error:
+        raise click.ClickException(str(error)) from None
+
+
+@main.group()
+def config() -> None:
+    """Look at the configuration."""
+
+
+@config.command()
+@click.argument("path", type=_FILE, metavar="FILE")
+def check(path: Path) -> None:
+    """Say whether FILE is a configuration that the server would take."""
+    _load(path, ())
+    click.echo(f"{path}: good")
+
+
+@config.command()
+@click.option("--config", "path", type=_FILE, help="A YAML file to show with its defaults filled in.")
+@click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Lay one setting over the file's.")
+def show(path: Path | None, overrides: tuple[str, ...]) -> None:
+    """Print the whole configuration as YAML, defaults included."""
+    click.echo(yaml.safe_dump(dataclasses.asdict(_load(path, overrides)), sort_keys=False, allow_unicode=True), nl=False)
+
+
+def _load(path: Path | None, overrides: tuple[str, ...]) -> Config:
+    try:
+        return load(path, overrides)
+    except ConfigError as error:
+        raise click.ClickException(str(error)) from None

@@ -1,0 +1,60 @@
+"""An exchange: what comes in is converted and goes out, in bounded memory, and nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import ExitStack, closing
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_server import wire
+from flight_server.address import address_of
+from flight_server.errors import IncompletePut
+from flight_server.host import Host, Writer, refuse_extras_of_native
+from flight_server.incoming import Incoming
+from flight_server.inputs import Input
+from flight_server.selection import Selection, limited
+from flight_server.wire import NATIVE, Side
+from format_plugins.slicing import sliced
+
+
+def exchange(
+    host: Host,
+    context: flight.ServerCallContext,
+    descriptor: flight.FlightDescriptor,
+    reader: flight.MetadataRecordBatchReader,
+    writer: flight.MetadataRecordBatchWriter,
+) -> None:
+    """Carry out do_exchange; an error in the input ends the output with that error, never with a short document."""
+    request = wire.exchange_request(address_of(descriptor))
+    with ExitStack() as stack:
+        sink = _sink(host, request.target, stack)
+        source = Input(host, request.source, stack)
+        incoming = Incoming(reader, host.limits)
+        rows = stack.enter_context(closing(source.open(incoming)))
+        selection = Selection.of(rows.schema, request.columns)
+        wanted = (selection.apply(batch) for batch in limited(rows, request.limit))
+        writer.begin(selection.schema if sink is None else sink.schema)
+        output = _native(wanted) if sink is None else sink.batches(wanted, selection.schema)
+        with closing(output):
+            for batch in output:
+                writer.write_batch(batch)
+        if context.is_cancelled():
+            raise IncompletePut("the call was cancelled before its end")
+        if request.limit is None:
+            incoming.check_figures(rows=rows.rows, document=source.of_document)
+        else:
+            incoming.drain()  # what lies behind the limit is of no interest
+
+
+def _sink(host: Host, side: Side, leases: ExitStack) -> Writer | None:
+    if side.format != NATIVE:
+        return host.writer(side.format, side.options, side.content_encoding, leases)
+    refuse_extras_of_native(side.options, side.content_encoding)
+    return None
+
+
+def _native(batches: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
+    for batch in batches:
+        yield from sliced(batch)

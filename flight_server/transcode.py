@@ -1,0 +1,176 @@
+"""Decoding and encoding around plugin code: what goes in and out of a plugin is checked, and blame is laid.
+
+A plugin says that data is wrong with ``FormatError``. Whatever else it raises is the plugin's fault, unless the failure
+began in what it was reading from: that one is passed on as it was, even when a native library has hidden it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import closing
+from typing import Any
+
+import pyarrow as pa
+from format_plugins.encodings import ExpansionLimitError
+from format_plugins.fitting import fit
+
+from flight_server.config import LimitsConfig
+from flight_server.errors import BadPayload, LimitExceeded, PluginFailed, ServerError, Unsupported
+from format_plugins.contract import DataFormat, FormatError, UnsupportedError
+from format_plugins.slicing import sliced
+from format_plugins.streams import ByteStream, SpoolLimitError
+
+
+class Source:
+    """What a plugin pulls from; remembers the failure that it ended with, if it did."""
+
+    def __init__(self, items: Iterable[Any]) -> None:
+        self._items = iter(items)
+        self.failure: BaseException | None = None
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:  # noqa: ANN401 - byte chunks or record batches
+        try:
+            return next(self._items)
+        except StopIteration:
+            raise
+        except BaseException as error:
+            self.failure = error
+            raise
+
+    def close(self) -> None:
+        """Close what is pulled from, when it can be closed."""
+        close = getattr(self._items, "close", None)
+        if close is not None:
+            close()
+
+
+class Decoded:
+    """A document as record batches of one schema, as a plugin decodes it: an iterator that can be closed."""
+
+    def __init__(self, codec: DataFormat, chunks: Iterable[Any], *, schema: pa.Schema | None, limits: LimitsConfig) -> None:
+        self._source = Source(chunks)
+        self._stream = ByteStream(self._source, spool_limit_bytes=limits.spool_bytes)
+        self._limits = limits
+        with Blame(self._source):
+            reader = _reader(_read(codec, schema, self._stream), schema)
+            self._reader = (
+                reader if schema is None or reader.schema.equals(schema, check_metadata=True) else fit(reader, schema)
+            )
+        self.schema: pa.Schema = self._reader.schema
+
+    def __iter__(self) -> Iterator[pa.RecordBatch]:
+        with closing(self):
+            while (batch := self._next()) is not None:
+                yield from sliced(batch)
+            if self._stream.read(1):
+                raise BadPayload("there are bytes after the end of the document")
+
+    def close(self) -> None:
+        """Let go of the plugin's reader and of the document."""
+        self._reader.close()
+        self._stream.close()
+
+    def _next(self) -> pa.RecordBatch | None:
+        with Blame(self._source):
+            try:
+                batch = self._reader.read_next_batch()
+            except StopIteration:
+                return None
+            return _checked(batch, self.schema, self._limits)
+
+
+def encoded(codec: DataFormat, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Generator[Any, None, None]:
+    """Yield the bytes of ``batches`` as the plugin writes them, in pieces of any size."""
+    source = Source(batches)
+    with closing(source), Blame(source):
+        yield from codec.write_batches(pa.RecordBatchReader.from_batches(schema, source))
+
+
+class Blame:
+    """Lays the blame for what plugin code raises: on the data, on what it was reading from, or on the plugin."""
+
+    def __init__(self, source: Source | None = None) -> None:
+        self._source = source
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
+        if error is None or isinstance(error, GeneratorExit | KeyboardInterrupt):
+            return
+        if self._source is not None and self._source.failure is not None:
+            error = self._source.failure
+            self._source.failure = None
+        raise _blamed(error) from error
+
+
+def format_error(error: FormatError) -> ServerError:
+    """Turn a plugin's word that the data is wrong into the client's error, with the place as far as it is known."""
+    kind = Unsupported if isinstance(error, UnsupportedError) else BadPayload
+    place = {name: getattr(error, name) for name in ("offset", "row", "column", "value", "option")}
+    said = str(error)
+    where = ", ".join(f"{name} {value}" for name, value in place.items() if name in _PLACES and value is not None)
+    if where and not any(str(place[name]) in said for name in _PLACES if place[name] is not None):
+        said = f"{said} ({where})"
+    return kind(said, **place)
+
+
+_PLACES = ("row", "column", "offset")
+_OURS: tuple[tuple[type[Exception], Callable[[Any], ServerError]], ...] = (
+    (ServerError, lambda error: error),
+    (FormatError, format_error),
+    (SpoolLimitError, lambda error: LimitExceeded(f"{error} (limits.spool_bytes)")),
+    (ExpansionLimitError, lambda error: LimitExceeded(f"{error} (limits.expansion_ratio)")),
+)
+
+
+def _blamed(error: BaseException) -> ServerError:
+    # FormatError is a base of some limits' errors: the last that fits is the most telling.
+    for kind, turn in reversed(_OURS):
+        if isinstance(error, kind):
+            made: ServerError = turn(error)
+            return made
+    return PluginFailed(f"{type(error).__name__}: {error}")
+
+
+def _read(codec: DataFormat, schema: pa.Schema | None, stream: ByteStream) -> object:
+    if hasattr(codec, "read_batches_from_stream"):
+        return codec.read_batches_from_stream(schema, stream)
+    return codec.read_batches(stream.read())
+
+
+def _reader(batches: Any, schema: pa.Schema | None) -> pa.RecordBatchReader:  # noqa: ANN401 - a BatchStream
+    """Make one kind of reader of whatever stream of batches a plugin returned."""
+    if isinstance(batches, pa.RecordBatchReader):
+        return batches
+    if hasattr(batches, "__arrow_c_stream__"):
+        return pa.RecordBatchReader.from_stream(batches)
+    iterator = iter(batches)
+    first = next(iterator, None)
+    if first is None:
+        if schema is None:
+            raise PluginFailed("the plugin yielded no record batch, so the document has no schema; yield one of zero rows")
+        return pa.RecordBatchReader.from_batches(schema, iter(()))
+    if not isinstance(first, pa.RecordBatch):
+        raise PluginFailed(f"the plugin yielded a {type(first).__name__} where a record batch was expected")
+    return pa.RecordBatchReader.from_batches(first.schema, _chained(first, iterator))
+
+
+def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    yield first
+    yield from rest
+
+
+def _checked(batch: pa.RecordBatch, schema: pa.Schema, limits: LimitsConfig) -> pa.RecordBatch:
+    if not batch.schema.equals(schema):
+        raise PluginFailed(f"the plugin changed the schema while it was reading: {batch.schema} after {schema}")
+    try:
+        batch.validate(full=True)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise PluginFailed(f"the plugin made a record batch that is not valid Arrow data: {error}") from None
+    if batch.nbytes > limits.batch_bytes:
+        raise LimitExceeded(f"the document decodes to a record batch of {batch.nbytes:,} bytes; limits.batch_bytes allows less")
+    return batch

@@ -1,0 +1,33 @@
+"""Record batches of a bounded size: slices of larger ones, without copying."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+
+#: The size that a record batch should have on the wire, in the store, and between plugins: large enough to make the
+#: cost of a message vanish, small enough for clients whose gRPC accepts 4 MiB.
+TARGET_BYTES = 2 << 20
+
+
+def sliced(batch: pa.RecordBatch, *, max_bytes: int = TARGET_BYTES, max_rows: int | None = None) -> Iterator[pa.RecordBatch]:
+    """Yield ``batch`` in slices of at most ``max_bytes`` of data and ``max_rows`` rows, but of one row at the least.
+
+    A batch that is small enough, an empty one too, is yielded as it is. Rows may differ in size, so a slice that is
+    still too large is halved until it fits.
+    """
+    rows = batch.num_rows
+    size = batch.nbytes
+    if rows <= 1 or (size <= max_bytes and (max_rows is None or rows <= max_rows)):
+        yield batch
+        return
+    parts = max(-(-size // max_bytes), 1 if max_rows is None else -(-rows // max_rows), 2)
+    step = max(rows // parts, 1)
+    for start in range(0, rows, step):
+        piece = batch.slice(start, step)
+        # Types whose size is not divided by slicing (a dictionary is sent whole) must not be cut for ever.
+        if piece.nbytes > max_bytes and piece.nbytes < size:
+            yield from sliced(piece, max_bytes=max_bytes)
+        else:
+            yield piece
