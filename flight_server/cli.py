@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 import yaml
 
-from flight_server import __version__, app, logs
+from flight_server import __version__, app, logs, settings_page
 from flight_server.config import Config
 from flight_server.configfile import ConfigError, load
 from flight_server.store.store import StoreLocked
@@ -57,6 +57,18 @@ def check(path: Path) -> None:
 def show(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Print the whole configuration as YAML, defaults included."""
     click.echo(yaml.safe_dump(dataclasses.asdict(_load(path, overrides)), sort_keys=False, allow_unicode=True), nl=False)
+
+
+@config.command()
+def defaults() -> None:
+    """Print every setting with its default and its comment, as configs/default.yaml has it."""
+    click.echo(settings_page.default_yaml(), nl=False)
+
+
+@config.command()
+def table() -> None:
+    """Print every setting as the table of configs/README.md."""
+    click.echo(settings_page.table(), nl=False)
 
 
 def _load(path: Path | None, overrides: tuple[str, ...]) -> Config:

@@ -43,9 +43,8 @@ def limited(batches: Iterable[pa.RecordBatch], limit: int | None) -> Iterator[pa
         yield from batches
         return
     left = limit
-    for batch in batches:
-        if left <= 0:
-            return
+    source = iter(batches)
+    while left > 0 and (batch := next(source, None)) is not None:
         yield batch.slice(0, left) if batch.num_rows > left else batch
         left -= batch.num_rows
 

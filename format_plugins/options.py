@@ -70,6 +70,8 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
 
 def _converted(value: Any, wanted: Any, path: str) -> Any:  # noqa: ANN401 - any option of any type
     if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+        if value is None:
+            raise OptionError(f"{path} must be a mapping, not nothing", key=path.rpartition(".")[2])
         return decode(wanted, value, where=path)
     try:
         return msgspec.convert(value, wanted)
