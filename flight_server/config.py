@@ -50,6 +50,7 @@ class PluginsConfig:
     )
     settle_ms: int = setting(150, "how long a file must be still before it is loaded", unit="milliseconds")
     rescan_secs: float = setting(2.0, "how often the folder is scanned without being told to", unit="seconds")
+    max_plugin_bytes: int = setting(32 << 20, "a plugin, all files of its package together, may be this long", unit="bytes")
     override: list[str] = setting([], "names of formats that a dropped plugin may take over from the ones that ship")
     plugin_configs: dict[str, dict[str, Any]] = setting({}, "options of each plugin by its name, laid over its own defaults")
 

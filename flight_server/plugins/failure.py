@@ -1,0 +1,98 @@
+"""Why a plugin could not be loaded, as text only: a kept exception would keep the code that raised it alive."""
+
+from __future__ import annotations
+
+import re
+import threading
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+
+from format_plugins.contract import PluginMetadata
+
+SENTENCE_CHARS = 400
+TRACEBACK_CHARS = 16 << 10
+
+# "/srv/plugins/lines.py" becomes "lines.py": a server's paths are nobody's business on the wire.
+_FOLDERS = re.compile(r"(?<![\w./])/(?:[^/\s'\":,]+/)+")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """What an operator reads, what the author reads in the log, and what the plugin would have served."""
+
+    sentence: str
+    traceback: str = ""
+    metadata: PluginMetadata | None = None
+
+
+class LoadError(Exception):
+    """A plugin breaks a rule, or raised something: a sentence for operators, a traceback for the author."""
+
+    def __init__(self, sentence: str, *, trace: str = "") -> None:
+        super().__init__(sentence[:SENTENCE_CHARS])
+        self.trace = trace
+
+
+@contextmanager
+def plugin_code(doing: str, *, own: tuple[str, ...]) -> Iterator[None]:
+    """Run code of the plugin whose code objects name files that begin with ``own``; whatever it raises becomes a ``LoadError``.
+
+    ``doing`` begins the sentence: "lines.py cannot be imported". Plugins call ``sys.exit`` and native ones panic past
+    ``Exception``, so nothing gets by but an operator's Ctrl-C.
+    """
+    try:
+        yield
+    except LoadError:
+        raise
+    except BaseException as error:
+        if is_interrupt(error):
+            raise
+        raise LoadError(f"{doing}: {explained(error)}{_place(error, own)}", trace=authors_traceback(error, own)) from None
+
+
+def is_interrupt(error: BaseException) -> bool:
+    """Say whether ``error`` is the operator's Ctrl-C, and not a plugin that raises the same."""
+    return isinstance(error, KeyboardInterrupt) and threading.current_thread() is threading.main_thread()
+
+
+def explained(error: BaseException) -> str:
+    """Put an exception in one line, without folders of the server."""
+    if isinstance(error, SyntaxError):
+        return f"{error.msg} (line {error.lineno})"
+    try:
+        said = str(error)
+    except BaseException:  # noqa: BLE001 - a plugin's __str__ may do anything
+        said = ""
+    lines = without_folders(said).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def without_folders(text: str) -> str:
+    """Cut absolute paths in ``text`` down to their last part."""
+    return _FOLDERS.sub("", text)
+
+
+def authors_traceback(error: BaseException, own: tuple[str, ...]) -> str:
+    """Format a traceback from the first line of the plugin on: what the host did before is not its author's concern."""
+    frames = error.__traceback__
+    while frames is not None and not _is_own(frames, own):
+        frames = frames.tb_next
+    text = "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
+    return text[-TRACEBACK_CHARS:]
+
+
+def _place(error: BaseException, own: tuple[str, ...]) -> str:
+    line = None
+    frames = error.__traceback__
+    while frames is not None:
+        if _is_own(frames, own):
+            line = frames.tb_lineno
+        frames = frames.tb_next
+    return "" if line is None else f" (line {line})"
+
+
+def _is_own(frames: TracebackType, own: tuple[str, ...]) -> bool:
+    return frames.tb_frame.f_code.co_filename.startswith(own)

@@ -1,0 +1,91 @@
+"""The plugin folder as it is now: scanned, settled and hashed, reading only what has changed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from flight_server.plugins.plan import Scanned
+from flight_server.plugins.scanner import Signature, newest_change, scan, sign
+from flight_server.plugins.settler import Settler
+from flight_server.plugins.source import Source, Unreadable, read
+
+# File systems stamp changes with a coarse clock: a file hashed this soon after a change may change again without
+# its signature moving, so it is hashed again until it is older. Git calls such entries racy.
+RACY_SECS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One look at the folder. ``sources`` holds what had to be read for it; ``due_secs`` is when to look again, if known."""
+
+    scanned: Scanned
+    sources: Mapping[str, Source | Unreadable]
+    due_secs: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Digest:
+    signature: Signature
+    sha256: str
+    racy: bool
+
+
+class Folder:
+    """Looks at one folder, one thread at a time."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        settle_secs: float,
+        limit_bytes: int,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self.path = path
+        self._limit_bytes = limit_bytes
+        self._settler = Settler(settle_secs)
+        self._digests: dict[str, _Digest] = {}
+        self._clock = clock
+        self._wall = wall
+
+    def look(self, *, settled: bool = True) -> View:
+        """Scan the folder; with ``settled`` only files at rest count, without it all are read as they are.
+
+        Raises ``OSError`` when the folder is not there or cannot be read.
+        """
+        now = self._clock()
+        found = scan(self.path)
+        moving = self._settler.observe(found, now)
+        if not settled:
+            moving = frozenset()
+        still: dict[str, str] = {}
+        sources: dict[str, Source | Unreadable] = {}
+        for file in [file for file in found if file not in moving]:
+            digest = self._known(file, found[file])
+            if digest is None:
+                sources[file] = source = self.read(file)
+                if settled and sign(self.path / file) != found[file]:
+                    self._settler.disturb(file, now)
+                    moving |= {file}
+                    continue
+                digest = self._remember(file, found[file], source.sha256)
+            still[file] = digest
+        self._digests = {file: digest for file, digest in self._digests.items() if file in found}
+        return View(Scanned(still, moving), sources, self._settler.due(self._clock()))
+
+    def read(self, file: str) -> Source | Unreadable:
+        """Read one plugin of the folder as it is now."""
+        return read(self.path / file, limit_bytes=self._limit_bytes)
+
+    def _known(self, file: str, signature: Signature) -> str | None:
+        known = self._digests.get(file)
+        return known.sha256 if known and known.signature == signature and not known.racy else None
+
+    def _remember(self, file: str, signature: Signature, sha256: str) -> str:
+        racy = self._wall() - newest_change(signature) < RACY_SECS
+        self._digests[file] = _Digest(signature, sha256, racy)
+        return sha256

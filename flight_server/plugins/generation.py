@@ -1,0 +1,80 @@
+"""One load of one plugin: code, configuration and identity that never change, and the count of who still uses it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flight_server.plugins.codespace import CodeSpace
+from flight_server.plugins.source import Source
+from format_plugins.contract import FormatPlugin, PluginMetadata
+
+
+class Generation:
+    """Serves until it is superseded, and then until its last lease is released; then its code is given back.
+
+    It takes no lock: leases are released wherever a stream ends, a garbage collection included. What it does to its set
+    of holders and to its list of farewells is atomic by itself.
+    """
+
+    def __init__(
+        self, *, number: int, metadata: PluginMetadata, source: Source, config: object, plugin: FormatPlugin, space: CodeSpace
+    ) -> None:
+        self.number = number
+        self.metadata = metadata
+        self.source = source
+        self.config: Any = config
+        self.plugin: FormatPlugin | None = plugin
+        self.loaded_at = time.time()
+        self._space = space
+        self._holders: set[object] = set()
+        self._superseded = False
+        self._farewells: list[Callable[[Generation], None]] = []
+
+    @property
+    def shown_as(self) -> tuple[str, ...]:
+        """What the file names in this plugin's code objects begin with."""
+        return self._space.shown_as
+
+    @property
+    def leases(self) -> int:
+        """How many streams use it now."""
+        return len(self._holders)
+
+    def hold(self) -> object | None:
+        """Pin the generation and return the token that frees it again; None when it has been superseded meanwhile."""
+        token = object()
+        self._holders.add(token)
+        # Looked at after the token is in: whoever supersedes now either sees the token or is seen here.
+        if not self._superseded:
+            return token
+        self.free(token)
+        return None
+
+    def free(self, token: object) -> None:
+        """Give a token back; the last one of a superseded generation retires it."""
+        self._holders.discard(token)
+        self._retire_if_idle()
+
+    def supersede(self, farewell: Callable[[Generation], None]) -> None:
+        """Take no more leases, and call ``farewell`` once when the generation is retired, which may be now."""
+        self._farewells.append(farewell)
+        self._superseded = True
+        self._retire_if_idle()
+
+    def discard(self) -> None:
+        """Retire a generation that has never served."""
+        self.supersede(lambda _: None)
+
+    def _retire_if_idle(self) -> None:
+        if not self._superseded or self._holders:
+            return
+        try:
+            farewell = self._farewells.pop()
+        except IndexError:  # another thread is retiring it
+            return
+        self.plugin = None
+        self.config = None
+        self._space.close()
+        farewell(self)

@@ -1,0 +1,114 @@
+"""All plugin files at one moment, and what follows from them: who serves which name and extension, and who is in conflict.
+
+The rules depend on the files alone, not on their history, so that a restart changes nothing:
+
+* A format that ships keeps its name and its extensions, unless ``plugins.override`` lists its name.
+* Of several files that claim one name, the first in order of file names has it; the others wait, loaded, until it goes.
+* Of several plugins that claim one extension, those that ship come first, then those that replace one of them, then the
+  others in order of file names. The losers serve under their names and their other extensions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from flight_server.plugins.deployment import Deployment
+from flight_server.plugins.generation import Generation
+from flight_server.plugins.registry import RegistrySnapshot
+
+
+@dataclass(frozen=True, slots=True)
+class Ledger:
+    """Deployments by key, the snapshot to serve, the keys that serve, and each key's lost claims in sentences."""
+
+    deployments: Mapping[str, Deployment] = field(default_factory=lambda: MappingProxyType({}))
+    snapshot: RegistrySnapshot = field(default_factory=RegistrySnapshot)
+    serving: frozenset[str] = frozenset()
+    conflicts: Mapping[str, tuple[str, ...]] = field(default_factory=lambda: MappingProxyType({}))
+
+    def tried(self) -> dict[str, str]:
+        """Return the digest last tried of each file that the plugin folder brought."""
+        return {key: each.tried for key, each in self.deployments.items() if each.followed}
+
+    def generations(self) -> Iterator[tuple[Deployment, Generation]]:
+        """Yield what is loaded, whether it serves or waits for a name."""
+        for deployment in self.deployments.values():
+            if deployment.active is not None:
+                yield deployment, deployment.active
+
+
+def resolve(deployments: Mapping[str, Deployment], override: Collection[str]) -> Ledger:
+    """Decide who serves what."""
+    claims = _Claims(deployments, override)
+    for key in sorted(deployments, key=lambda key: (deployments[key].origin != "builtin", deployments[key].file, key)):
+        claims.claim_name(key)
+    for key in sorted(claims.names.values(), key=claims.extension_order):
+        claims.claim_extensions(key)
+    return Ledger(
+        deployments=MappingProxyType(dict(deployments)),
+        snapshot=claims.snapshot(),
+        serving=frozenset(claims.names.values()),
+        conflicts=MappingProxyType({key: tuple(sentences) for key, sentences in claims.conflicts.items()}),
+    )
+
+
+class _Claims:
+    def __init__(self, deployments: Mapping[str, Deployment], override: Collection[str]) -> None:
+        self._deployments = deployments
+        self._override = override
+        self._shipped: set[str] = set()
+        self.names: dict[str, str] = {}
+        self.extensions: dict[str, str] = {}
+        self.conflicts: dict[str, list[str]] = {}
+
+    def claim_name(self, key: str) -> None:
+        deployment = self._deployments[key]
+        if deployment.active is None:
+            return
+        name = deployment.name
+        if deployment.origin == "builtin":
+            self._shipped.add(name)
+        holder = self.names.get(name)
+        if holder is None:
+            self.names[name] = key
+        elif deployment.origin == "folder" and self._origin(holder) == "builtin":
+            self._take_over(key, holder)
+        else:
+            rival = self._deployments[holder].file
+            self._lose(key, f"the name {name!r} is held by {rival}, which comes first in order of file names")
+
+    def extension_order(self, key: str) -> tuple[bool, bool, str, str]:
+        deployment = self._deployments[key]
+        return (deployment.origin != "builtin", deployment.name not in self._shipped, deployment.file, key)
+
+    def claim_extensions(self, key: str) -> None:
+        deployment = self._deployments[key]
+        for extension in deployment.active.metadata.extensions if deployment.active else ():
+            owner = self.extensions.setdefault(extension, deployment.name)
+            if owner != deployment.name:
+                self._lose(key, f"the extension {extension!r} is held by the format {owner!r}")
+
+    def snapshot(self) -> RegistrySnapshot:
+        formats = {name: active for name, key in self.names.items() if (active := self._deployments[key].active)}
+        rejected = {
+            each.claimed: each.failure.sentence
+            for each in self._deployments.values()
+            if each.failure is not None and each.claimed not in formats
+        }
+        return RegistrySnapshot(MappingProxyType(formats), MappingProxyType(self.extensions), MappingProxyType(rejected))
+
+    def _take_over(self, key: str, shipped: str) -> None:
+        name = self._deployments[key].name
+        if name in self._override:
+            self.names[name] = key
+            self._lose(shipped, f"{self._deployments[key].file} serves the name {name!r}, as plugins.override lists it")
+        else:
+            self._lose(key, f"the name {name!r} is that of a format that ships; plugins.override does not list it")
+
+    def _lose(self, key: str, sentence: str) -> None:
+        self.conflicts.setdefault(key, []).append(sentence)
+
+    def _origin(self, key: str) -> str:
+        return self._deployments[key].origin

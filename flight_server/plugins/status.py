@@ -1,0 +1,124 @@
+"""How one plugin is doing, as operators and clients are shown."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal, TypeAlias
+
+from flight_server.plugins.deployment import Deployment, Origin
+from flight_server.plugins.drain import Draining
+from flight_server.plugins.ledger import Ledger
+from format_plugins.contract import PluginCapabilities, PluginMetadata
+
+#: active: serves, from the bytes last tried. degraded: serves, but newer bytes were rejected. rejected: does not serve.
+#: overridden: ships, and gave way to a dropped plugin. draining: its file is gone, and streams still hold it.
+State: TypeAlias = Literal["active", "degraded", "rejected", "overridden", "draining"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class PluginStatus:
+    """One plugin file. Holds text and figures only, so it can be kept.
+
+    ``extensions`` are those that select it; ``conflicts`` says what it asked for and did not get. ``generation`` and
+    ``sha256`` are of what serves (or would), ``file_sha256`` of the bytes last tried. ``loads`` and ``failures`` count
+    since the file came. ``loaded_at`` is in seconds since 1970. ``draining`` lists its older generations still held.
+    """
+
+    name: str
+    state: State
+    origin: Origin
+    file: str
+    version: str | None = None
+    description: str = ""
+    extensions: tuple[str, ...] = ()
+    media_types: tuple[str, ...] = ()
+    capabilities: PluginCapabilities | None = None
+    generation: int | None = None
+    sha256: str | None = None
+    file_sha256: str | None = None
+    leases: int = 0
+    loads: int = 0
+    failures: int = 0
+    last_error: str | None = None
+    conflicts: tuple[str, ...] = ()
+    loaded_at: float | None = None
+    draining: tuple[int, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it as JSON takes it."""
+        return dataclasses.asdict(self)
+
+
+def statuses(ledger: Ledger, draining: Iterable[Draining]) -> Iterator[PluginStatus]:
+    """Yield the status of every plugin file: those that ship first, then in order of file names, then what drains."""
+    held = list(draining)
+    files = sorted(ledger.deployments.items(), key=lambda item: (item[1].origin != "builtin", item[1].file, item[0]))
+    for key, deployment in files:
+        older = (each.generation.number for each in held if (each.deployment.file, each.deployment.origin) == _id(deployment))
+        yield _status(key, deployment, ledger, tuple(sorted(older)))
+    present = {_id(deployment) for _, deployment in files}
+    for each in held:
+        if _id(each.deployment) not in present:
+            yield _serving(each.deployment, each.generation.metadata, "draining", conflicts=())
+
+
+def _id(deployment: Deployment) -> tuple[str, str]:
+    return (deployment.file, deployment.origin)
+
+
+def _status(key: str, deployment: Deployment, ledger: Ledger, draining: tuple[int, ...]) -> PluginStatus:
+    conflicts = ledger.conflicts.get(key, ())
+    metadata = deployment.active.metadata if deployment.active else None
+    if metadata is None and deployment.failure is not None:
+        metadata = deployment.failure.metadata
+    status = _serving(deployment, metadata, _state(key, deployment, ledger), conflicts=conflicts)
+    owned = tuple(each for each in status.extensions if ledger.snapshot.extensions.get(each) == status.name)
+    return dataclasses.replace(status, extensions=owned if key in ledger.serving else (), draining=draining)
+
+
+def _state(key: str, deployment: Deployment, ledger: Ledger) -> State:
+    if key in ledger.serving:
+        return "active" if deployment.failure is None else "degraded"
+    is_overridden = deployment.origin == "builtin" and deployment.name in ledger.snapshot.formats
+    return "overridden" if is_overridden and deployment.active is not None else "rejected"
+
+
+def _serving(
+    deployment: Deployment, metadata: PluginMetadata | None, state: State, *, conflicts: tuple[str, ...]
+) -> PluginStatus:
+    error = deployment.failure.sentence if deployment.failure else None
+    if error is None and state == "rejected" and conflicts:
+        error = f"{deployment.file}: {conflicts[0]}"
+    status = PluginStatus(
+        name=deployment.name,
+        state=state,
+        origin=deployment.origin,
+        file=deployment.file,
+        file_sha256=deployment.tried if len(deployment.tried) == _SHA256_CHARS else None,
+        loads=deployment.loads,
+        failures=deployment.failures,
+        last_error=error,
+        conflicts=conflicts,
+    )
+    if metadata is not None:
+        status = dataclasses.replace(
+            status,
+            version=metadata.version,
+            description=metadata.description,
+            extensions=metadata.extensions,
+            media_types=metadata.media_types,
+            capabilities=metadata.capabilities,
+        )
+    if (active := deployment.active) is not None:
+        status = dataclasses.replace(
+            status,
+            generation=active.number,
+            sha256=active.source.sha256,
+            leases=active.leases,
+            loaded_at=active.loaded_at,
+        )
+    return status
+
+
+_SHA256_CHARS = 64

@@ -1,0 +1,112 @@
+"""Being told that the plugin folder changed. A hint: what has changed is found out by looking."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import structlog
+from watchdog.events import (
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+    FileSystemEvent,
+    FileSystemEventHandler,
+)
+from watchdog.observers import Observer
+from watchdog.observers.api import BaseObserver
+
+# Not "opened" and "closed unwritten": the server's own reading would wake it for ever.
+_CHANGES: list[type[FileSystemEvent]] = [
+    DirCreatedEvent,
+    DirDeletedEvent,
+    DirMovedEvent,
+    FileClosedEvent,
+    FileCreatedEvent,
+    FileDeletedEvent,
+    FileModifiedEvent,
+    FileMovedEvent,
+]
+
+
+class Watcher:
+    """Calls ``wake`` from a thread of its own whenever something happens in ``folder``. ``wake`` must not raise."""
+
+    def __init__(self, folder: Path, wake: Callable[[], None]) -> None:
+        self._folder = folder
+        self._handler = _Waker(wake)
+        self._observer: BaseObserver | None = None
+        self._identity: tuple[str, int, int] | None = None
+        self._log = structlog.get_logger("flight_server.plugins")
+
+    @property
+    def is_watching(self) -> bool:
+        """Whether changes are told now."""
+        return self._observer is not None and self._is_alive(self._observer)
+
+    def follow(self) -> None:
+        """Watch the folder that the path leads to now; cheap when it is watched already.
+
+        A folder that was deleted and made again, renamed, or a link that was repointed sends no event: its identity is
+        compared. When it cannot be watched the caller goes on looking now and then.
+        """
+        identity = self._identify()
+        if identity == self._identity and (self._observer is None or self._is_alive(self._observer)):
+            return
+        self.stop()
+        self._identity = identity
+        if identity is not None:
+            self._observer = self._watching(identity[0])
+
+    def stop(self) -> None:
+        """Watch no more; the threads have ended when it returns."""
+        observer, self._observer, self._identity = self._observer, None, None
+        if observer is not None:
+            _end(observer)
+
+    def _watching(self, path: str) -> BaseObserver | None:
+        observer = None
+        try:
+            observer = Observer()
+            observer.schedule(self._handler, path, recursive=True, event_filter=_CHANGES)
+            observer.start()
+        except OSError as error:  # no inotify instance or watch left, or the folder has just gone
+            self._log.warning("the plugin folder cannot be watched and is only looked at now and then", error=error.strerror)
+            if observer is not None:
+                _end(observer)
+            return None
+        return observer
+
+    def _identify(self) -> tuple[str, int, int] | None:
+        try:
+            status = self._folder.stat()
+        except OSError:
+            return None
+        return (os.path.realpath(self._folder), status.st_dev, status.st_ino)
+
+    @staticmethod
+    def _is_alive(observer: BaseObserver) -> bool:
+        emitters = list(observer.emitters)
+        return observer.is_alive() and bool(emitters) and all(emitter.is_alive() for emitter in emitters)
+
+
+class _Waker(FileSystemEventHandler):
+    def __init__(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    def dispatch(self, event: FileSystemEvent) -> None:
+        # An exception here would end watchdog's thread for good.
+        del event
+        self._wake()
+
+
+def _end(observer: BaseObserver) -> None:
+    observer.stop()
+    if observer.is_alive():
+        observer.join()
