@@ -142,7 +142,12 @@ class TestPut:
         with pytest.raises(flight.FlightServerError) as caught:
             put_document(client, {"dataset": name, "format": "csv", "options": {"sample_rows": 1}}, CSV + b"x,y,z\n")
         extra = json.loads(caught.value.extra_info)
-        assert (extra["code"], extra["blame"], extra["detail"]["row"], extra["detail"]["column"]) == ("bad_payload", "client", 4, "id")
+        assert (extra["code"], extra["blame"], extra["detail"]["row"], extra["detail"]["column"]) == (
+            "bad_payload",
+            "client",
+            4,
+            "id",
+        )
         assert refused(get_table, client, name) == "unknown_dataset"
 
     def test_invalid_arrow_data_is_refused_and_the_server_lives(self, client, name):
