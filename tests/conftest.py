@@ -1,0 +1,158 @@
+"""Real servers for the tests: each a process of its own on a free port, with its own store and plugin folder."""
+
+import contextlib
+import json
+import os
+import re
+import select
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from pathlib import Path
+
+import pytest
+
+import flight_client
+
+ROOT = Path(__file__).resolve().parent.parent
+READY_SECS = 60
+STOP_SECS = 60
+
+
+class RunningServer:
+    """A server process. Its folders outlive it: ``restart`` serves the same data again, on another port."""
+
+    def __init__(self, folder, settings):
+        self.store_dir = folder / "store"
+        self.plugin_dir = folder / "plugins"
+        self.log_file = folder / "server.log"
+        self._settings = {
+            "server.location": "grpc://127.0.0.1:0",
+            "store.path": self.store_dir,
+            "plugins.plugin_dir": self.plugin_dir,
+            **settings,
+        }
+        self.process = None
+        self.location = None
+        self.start()
+
+    @property
+    def pid(self):
+        return self.process.pid
+
+    def start(self):
+        command = [sys.executable, "-m", "flight_server", "serve"]
+        for name, value in self._settings.items():
+            command += ["--set", f"{name}={value if isinstance(value, str | Path) else json.dumps(value)}"]
+        with self.log_file.open("ab") as log:
+            self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT)
+        self.location = self._ready()["location"]
+
+    def stop(self):
+        """Stop it as an operator does; it must end well. Nothing happens when it has ended before."""
+        if self.process.poll() is None:
+            self.process.terminate()
+            try:
+                code = self.process.wait(STOP_SECS)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                pytest.fail(f"the server did not stop within {STOP_SECS} s; its log ends:\n{self.log_tail()}")
+            assert code == 0, f"the server ended with {code}; its log ends:\n{self.log_tail()}"
+        self.process.stdout.close()
+
+    def kill(self):
+        """Kill it as a power cut does."""
+        self.process.kill()
+        self.process.wait()
+        self.process.stdout.close()
+
+    def restart(self, number=signal.SIGTERM):
+        """Serve the same folders again; ``number`` ends the process when it still runs."""
+        if self.process.poll() is None:
+            os.kill(self.pid, number)
+            self.process.wait(STOP_SECS)
+        self.process.stdout.close()
+        self.start()
+
+    def log_tail(self, lines=40):
+        return "\n".join(self.log_file.read_text(errors="replace").splitlines()[-lines:])
+
+    def _ready(self):
+        deadline = time.monotonic() + READY_SECS
+        line = b""
+        while not line.endswith(b"\n"):
+            readable, _, _ = select.select([self.process.stdout], [], [], max(deadline - time.monotonic(), 0))
+            piece = os.read(self.process.stdout.fileno(), 4096) if readable else b""
+            if not piece:
+                self.kill()
+                pytest.fail(f"the server did not become ready; its log ends:\n{self.log_tail()}")
+            line += piece
+        ready = json.loads(line)
+        assert ready["event"] == "ready"
+        assert ready["pid"] == self.pid
+        return ready
+
+
+@contextlib.contextmanager
+def _running(folder, settings):
+    server = RunningServer(folder, settings)
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A server that tests share: they use names of their own (see ``dataset``) and leave its plugins alone."""
+    with _running(tmp_path_factory.mktemp("shared-server"), {}) as running:
+        yield running
+
+
+@pytest.fixture
+def own_server(tmp_path_factory):
+    """A server for one test, which may do with it what it likes."""
+    with _running(tmp_path_factory.mktemp("own-server"), {}) as running:
+        yield running
+
+
+@pytest.fixture
+def server_factory(tmp_path_factory):
+    """Makes servers with settings: ``server_factory(**{"limits.columns": 8})``."""
+    with contextlib.ExitStack() as stack:
+        made = []
+
+        def make(**settings):
+            made.append(stack.enter_context(_running(tmp_path_factory.mktemp("made-server"), settings)))
+            return made[-1]
+
+        make.made = made
+        yield make
+
+
+@pytest.fixture
+def dataset(request):
+    """A dataset's name that no other test has."""
+    return f"{re.sub('[^A-Za-z0-9_]', '_', request.node.name)[:80]}-{uuid.uuid4().hex[:8]}"
+
+
+@pytest.fixture
+def our_client(server):
+    """Our own client, connected to the shared server."""
+    with flight_client.connect(server.location) as client:
+        yield client
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item):
+    """Show what the servers of a failed test had to say."""
+    report = (yield).get_result()
+    if not report.failed:
+        return
+    for name, value in getattr(item, "funcargs", {}).items():
+        for server in getattr(value, "made", [value]):
+            if isinstance(server, RunningServer):
+                report.sections.append((f"log of {name}", server.log_tail()))
