@@ -13,6 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from flight_server.errors import ShuttingDown
 from flight_server.store.records import DatasetInfo, Receipt, VersionInfo
 from flight_server.store.segments import Segment
 
@@ -98,6 +99,8 @@ class Catalog:
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection for a short read."""
         with self._lock:
+            if self._closed:
+                raise ShuttingDown("the store is closed")
             db = self._idle.pop() if self._idle else None
         db = db or self.connect()
         try:

@@ -15,12 +15,13 @@ from flight_server.store.faults import damaged
 from flight_server.store.leases import Lease, Leases
 from flight_server.store.reading import SegmentReaders
 from flight_server.store.segments import Segment
+from flight_server.store.slicing import TARGET_BYTES
 from format_plugins.options import nearest
 
-#: A snapshot of so few segments, with so few bytes, is opened whole: only the batches' descriptions take memory then,
-#: and Arrow reads all of them without Python.
+#: A snapshot of so few segments is opened whole, and Arrow reads all of them without Python. What takes memory then is
+#: the description of each column of each batch, about a kilobyte.
 _WHOLE_SEGMENTS = 32
-_WHOLE_BYTES = 256 << 20
+_WHOLE_COLUMNS = 4096
 
 
 class Snapshots:
@@ -102,8 +103,10 @@ class Snapshot:
 
     def native(self) -> bool:
         """Whether ``reader`` is Arrow's own all the way: no Python, and no interpreter lock, per batch."""
-        few = len(self.segments) <= _WHOLE_SEGMENTS and sum(segment.size for segment in self.segments) <= _WHOLE_BYTES
-        return few or len(self.segments) == 1
+        if len(self.segments) <= 1:
+            return True
+        batches = sum(1 + segment.size // TARGET_BYTES for segment in self.segments)
+        return len(self.segments) <= _WHOLE_SEGMENTS and batches * len(self.schema) <= _WHOLE_COLUMNS
 
     def reader(self) -> pa.RecordBatchReader:
         """Return all rows as one stream. Raises ``Internal`` when stored bytes are damaged."""

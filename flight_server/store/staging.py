@@ -9,7 +9,7 @@ from typing import Self
 
 import pyarrow as pa
 
-from flight_server.errors import IncompletePut
+from flight_server.errors import IncompletePut, Unsupported
 from flight_server.store.commits import Committer
 from flight_server.store.faults import translated
 from flight_server.store.fitting import Fit
@@ -61,6 +61,8 @@ class StagedPut:
                 self._writer.write(fitted)
             except OSError as error:
                 raise translated(error) from error
+            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+                raise Unsupported(f"these rows cannot be stored: {error}") from error
             self.rows = self._writer.rows
             self.bytes = self._writer.bytes
 
