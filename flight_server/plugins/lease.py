@@ -38,6 +38,11 @@ class Lease:
         """The plugin as answers to clients name it: ``name``, ``version`` and ``generation``."""
         return {"name": self.metadata.name, "version": self.metadata.version, "generation": self.generation}
 
+    @property
+    def config_type(self) -> type:
+        """The dataclass of the plugin's options."""
+        return type(self._generation.config)
+
     def create_format(self, options: Mapping[str, object] | None) -> DataFormat:
         """Make the codec of one stream: the configured options with the request's ``options`` laid over them.
 
