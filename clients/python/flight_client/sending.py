@@ -1,0 +1,79 @@
+"""Sending a source: all of it and then the word that it is whole, or the word that it is to be forgotten."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import pyarrow as pa
+from pyarrow import flight
+
+from flight_client.errors import FlightClientError, translated
+from flight_client.sources import Source
+
+
+class Sending:
+    """One source on its way. ``failure`` is what the source itself raised, as opposed to the line or the server."""
+
+    def __init__(
+        self, writer: flight.FlightStreamWriter, source: Source, *, between: Callable[[], None] = lambda: None
+    ) -> None:
+        self.failure: BaseException | None = None
+        self._writer = writer
+        self._source = source
+        self._between = between
+
+    def run(self) -> None:
+        """Write all of the source, commit it with its figures, and end the stream.
+
+        ``between`` is called before each batch and belongs to the source. Whatever goes wrong is told to the server,
+        which then keeps nothing, and raised: an exception of the source as it is, a failure of the line or the server
+        as a ``FlightClientError``.
+        """
+        try:
+            self._write_all()
+        except BaseException as error:
+            # The end of a stream alone would look like success.
+            with suppress(pa.ArrowException, OSError):
+                self._writer.write_metadata(pa.py_buffer(message({"abort": f"{type(error).__name__}: {error}"[:200]})))
+                self._writer.done_writing()
+            raise
+
+    def _write_all(self) -> None:
+        batches = self._source.batches()
+        while True:
+            try:
+                self._between()
+                batch = next(batches, None)
+            except BaseException as error:
+                self.failure = error
+                raise
+            if batch is None:
+                break
+            with translated():
+                self._writer.write_batch(batch)
+        with translated():
+            self._writer.write_metadata(pa.py_buffer(message({"commit": self._source.figures()})))
+            self._writer.done_writing()
+
+
+def close(writer: flight.FlightStreamWriter) -> FlightClientError | None:
+    """Close the stream, after all that the server sent was read; return the error that the call ended with, if any."""
+    try:
+        with translated():
+            writer.close()
+    except FlightClientError as error:
+        return error
+    return None
+
+
+def more_telling(ended_with: FlightClientError | None, noticed: FlightClientError) -> FlightClientError:
+    """Choose between what a call ended with and the failure that was noticed before: the server's own word is better."""
+    return ended_with if ended_with is not None and ended_with.id else noticed
+
+
+def message(members: Mapping[str, Any]) -> bytes:
+    """Return a JSON object as it goes out; members that are None are left out."""
+    return json.dumps({key: value for key, value in members.items() if value is not None}, separators=(",", ":")).encode()
