@@ -151,8 +151,8 @@ def _timed(reader: _Reader, name: str, _: int) -> pa.DataType:
     reader.expect("[")
     unit = reader.expect(*_UNITS[name])
     reader.expect("]")
-    make: Any = {"time32": pa.time32, "time64": pa.time64, "duration": pa.duration}[name]
-    return cast("pa.DataType", make(unit))
+    makers: dict[str, Any] = {"time32": pa.time32, "time64": pa.time64, "duration": pa.duration}
+    return cast("pa.DataType", makers[name](unit))
 
 
 def _timestamp(reader: _Reader, _: str, __: int) -> pa.DataType:

@@ -1,0 +1,138 @@
+"""Reading a whole document: its header, its columns, then its records block by block."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from format_plugins.blocks import decode_in_order
+from format_plugins.contract import FormatError
+from format_plugins.delimited.columns import Column
+from format_plugins.delimited.cutter import Block, CutError, cut_blocks
+from format_plugins.delimited.decoder import BlockDecoder
+from format_plugins.delimited.dialect import Dialect, blank_until
+from format_plugins.delimited.header import Header, read_header
+from format_plugins.delimited.inference import infer_type
+from format_plugins.delimited.options import DelimitedOptions
+from format_plugins.delimited.parser import BadRecord, Parser
+from format_plugins.delimited.selection import select_columns
+from format_plugins.delimited.text import TextSource
+from format_plugins.streams import ByteStream
+
+
+def read_document(schema: pa.Schema | None, stream: ByteStream, options: DelimitedOptions) -> pa.RecordBatchReader:
+    """Decode ``stream`` as it comes, to exactly ``schema`` when there is one.
+
+    The header, and without a schema the sample, are read before this returns; the rest as batches are asked for.
+    Raises ``FormatError``, here and from the reader.
+    """
+    dialect = Dialect(options)
+    source = TextSource(stream, options.encoding)
+    begun = _begin(cut_blocks(source, dialect, options), options, schema)
+    header = read_header(begun.sample[0].data if begun.sample else b"", dialect, options, schema)
+    if begun.sample:
+        first = begun.sample[0]
+        begun.sample[0] = Block(first.data[header.length :], first.offset + header.length)
+    parser = Parser(dialect, options, len(header.names))
+    columns = select_columns(header.names, schema, options, _Sample(begun.sample, parser, header, options))
+    result = schema if schema is not None else pa.schema([column.field for column in columns])
+    decoder = BlockDecoder(parser, columns, result, options)
+    return pa.RecordBatchReader.from_batches(result, _batches(begun, decoder))
+
+
+@dataclass(slots=True)
+class _Begun:
+    """A document whose first blocks have been read; ``failure`` is what stopped the reading of the sample."""
+
+    sample: list[Block]
+    rest: Iterator[Block]
+    failure: CutError | None = None
+
+    def blocks(self) -> Iterator[Block]:
+        while self.sample:
+            yield self.sample.pop(0)
+        if self.failure is not None:
+            raise self.failure
+        yield from self.rest
+
+
+def _begin(blocks: Iterator[Block], options: DelimitedOptions, schema: pa.Schema | None) -> _Begun:
+    """Read the sample: with a schema one block that is not blank, else about ``sample_bytes``."""
+    begun = _Begun([], blocks)
+    if not _blank_lines_count(options, schema):
+        begun.rest = itertools.dropwhile(lambda block: blank_until(block.data) == len(block.data), blocks)
+    wanted = options.sample_bytes if schema is None else 1
+    size = 0
+    try:
+        while size < wanted and (block := next(begun.rest, None)) is not None:
+            begun.sample.append(block)
+            size += len(block.data)
+    except CutError as error:
+        begun.failure = error
+        if not begun.sample:
+            raise _cut_failure(error, 0) from None
+    return begun
+
+
+def _blank_lines_count(options: DelimitedOptions, schema: pa.Schema | None) -> bool:
+    """Tell whether blank lines are records before any other one is: there is one column, and no header to come."""
+    names: Sequence[str] = options.column_names or (schema.names if schema is not None else ())
+    return not options.header and len(names) == 1
+
+
+class _Sample:
+    """The text of the sample's columns, read when the first type has to be inferred."""
+
+    def __init__(self, blocks: list[Block], parser: Parser, header: Header, options: DelimitedOptions) -> None:
+        self._blocks = blocks
+        self._parser = parser
+        self._header = header
+        self._options = options
+
+    def types(self, positions: Sequence[int]) -> list[pa.DataType]:
+        """Infer the types of the columns at ``positions``."""
+        fields = [pa.field(self._header.names[position], pa.string()) for position in positions]
+        columns = [Column(field, position, pa.string()) for field, position in zip(fields, positions, strict=True)]
+        schema = pa.schema(fields)
+        decoder = BlockDecoder(self._parser, columns, schema, self._options)
+        rows = 0
+        batches: list[pa.RecordBatch] = []
+        for block in self._blocks:
+            if rows >= self._options.sample_rows:
+                break
+            try:
+                batches += decoder(block)
+            except BadRecord as bad:
+                raise bad.at(rows) from None
+            rows = sum(batch.num_rows for batch in batches)
+        table = pa.Table.from_batches(batches, schema).slice(0, self._options.sample_rows).combine_chunks()
+        return [infer_type(_chunk(table, index), self._options) for index in range(table.num_columns)]
+
+
+def _chunk(table: pa.Table, index: int) -> object:
+    column = table.column(index)
+    return column.chunk(0) if column.num_chunks else pa.nulls(0, pa.string())
+
+
+def _batches(begun: _Begun, decoder: BlockDecoder) -> Iterator[pa.RecordBatch]:
+    rows = 0
+    results = decode_in_order(begun.blocks(), decoder)
+    try:
+        for batches in results:
+            for batch in batches:
+                rows += batch.num_rows
+                yield batch
+    except BadRecord as bad:
+        raise bad.at(rows) from None
+    except CutError as error:
+        raise _cut_failure(error, rows) from None
+    finally:
+        results.close()
+
+
+def _cut_failure(error: CutError, rows: int) -> FormatError:
+    message = f"row {rows + 1}: the record at offset {error.offset:,} {error}"
+    return FormatError(message, offset=error.offset, row=rows + 1, option=error.option)
