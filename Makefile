@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test lint format lock bench-memory clean
+.PHONY: install demo serve test lint format docs endurance lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -33,6 +33,12 @@ lint: $(STAMP) ## style, types, who imports whom
 format: $(STAMP) ## put the code into its one form
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+docs: $(STAMP) ## write the parts of the documents that are made from the code
+	$(BIN)/python docs/generate.py
+
+endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 200 kills, 64 clients for a minute
+	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m slow -s -p no:cacheprovider $(ARGS)
 
 lock: $(STAMP) ## make the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock

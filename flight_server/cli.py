@@ -11,7 +11,8 @@ import yaml
 from flight_server import __version__, app, logs, settings_page
 from flight_server.config import Config
 from flight_server.configfile import ConfigError, load
-from flight_server.store.store import StoreLocked
+from flight_server.store.catalog import CatalogRefused
+from flight_server.store.lock import StoreLocked
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -34,7 +35,7 @@ def serve(path: Path | None, overrides: tuple[str, ...]) -> None:
     logs.configure(config.log)
     try:
         app.run(config)
-    except (ConfigError, StoreLocked) as error:
+    except (ConfigError, CatalogRefused, StoreLocked) as error:
         raise click.ClickException(str(error)) from None
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from format_plugins.encodings import ENCODINGS, SUFFIXES, encode_chunks
 
 from flight_server import payload
 from flight_server.config import LimitsConfig
@@ -20,6 +19,7 @@ from flight_server.store.store import Store
 from flight_server.transcode import encoded
 from flight_server.wire import NATIVE
 from format_plugins.contract import DataFormat
+from format_plugins.encodings import ENCODINGS, SUFFIXES, encode_chunks
 from format_plugins.options import nearest
 
 
@@ -63,7 +63,7 @@ class Writer:
 
     def batches(self, batches: Iterator[pa.RecordBatch], schema: pa.Schema) -> Generator[pa.RecordBatch, None, None]:
         """Yield record batches of ``schema`` as payload batches."""
-        pieces = encoded(self.codec, batches, schema)
+        pieces = encoded(self.codec, batches, schema, plugin=self.lease.metadata.name)
         with closing(pieces):
             chunks = pieces if self.encoding is None else encode_chunks(self.encoding, pieces)
             yield from payload.batches(chunks, self.schema)

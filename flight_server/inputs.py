@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pyarrow as pa
-from format_plugins.encodings import decode_chunks
 
 from flight_server import payload, wire
 from flight_server.errors import BadRequest, Unsupported
@@ -18,6 +17,7 @@ from flight_server.plugins.registry import Lease
 from flight_server.transcode import Decoded
 from flight_server.wire import NATIVE
 from format_plugins.contract import DataFormat
+from format_plugins.encodings import decode_chunks
 
 
 class Input:
@@ -58,7 +58,7 @@ class Input:
             chunks = decode_chunks(self._side.content_encoding, chunks, max_ratio=self._host.limits.expansion_ratio)
         infers = self._plugin.lease.metadata.capabilities.infers_schema
         hint = stored if self._hint is None and infers else self._hint
-        decoded = Decoded(self._plugin.codec, chunks, schema=hint, limits=self._host.limits)
+        decoded = Decoded(self._plugin.codec, chunks, plugin=self._side.format, schema=hint, limits=self._host.limits)
         return Rows(decoded.schema, iter(decoded))
 
 

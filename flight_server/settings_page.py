@@ -16,7 +16,13 @@ def table() -> str:
     """Return every setting as rows of a Markdown table."""
     rows = ["| key | type | default | unit | meaning |", "|---|---|---|---|---|"]
     for row in settings_of(Config):
-        cells = [f"`{row['name']}`", f"`{row['type']}`".replace("|", "\\|"), f"`{json.dumps(row['default'])}`", row["unit"], row["doc"]]
+        cells = [
+            f"`{row['name']}`",
+            f"`{row['type']}`".replace("|", "\\|"),
+            f"`{json.dumps(row['default'])}`",
+            row["unit"],
+            row["doc"],
+        ]
         rows.append("| " + " | ".join(cells) + " |")
     return "\n".join(rows) + "\n"
 

@@ -11,12 +11,13 @@ from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
-from format_plugins.encodings import ExpansionLimitError
-from format_plugins.fitting import fit
 
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, LimitExceeded, PluginFailed, ServerError, Unsupported
+from flight_server.plugins.failure import explained
 from format_plugins.contract import DataFormat, FormatError, UnsupportedError
+from format_plugins.encodings import ExpansionLimitError
+from format_plugins.fitting import fit
 from format_plugins.slicing import sliced
 from format_plugins.streams import ByteStream, SpoolLimitError
 
@@ -50,11 +51,14 @@ class Source:
 class Decoded:
     """A document as record batches of one schema, as a plugin decodes it: an iterator that can be closed."""
 
-    def __init__(self, codec: DataFormat, chunks: Iterable[Any], *, schema: pa.Schema | None, limits: LimitsConfig) -> None:
+    def __init__(
+        self, codec: DataFormat, chunks: Iterable[Any], *, plugin: str, schema: pa.Schema | None, limits: LimitsConfig
+    ) -> None:
         self._source = Source(chunks)
         self._stream = ByteStream(self._source, spool_limit_bytes=limits.spool_bytes)
         self._limits = limits
-        with Blame(self._source):
+        self._plugin = plugin
+        with Blame(plugin, self._source):
             reader = _reader(_read(codec, schema, self._stream), schema)
             self._reader = (
                 reader if schema is None or reader.schema.equals(schema, check_metadata=True) else fit(reader, schema)
@@ -74,7 +78,7 @@ class Decoded:
         self._stream.close()
 
     def _next(self) -> pa.RecordBatch | None:
-        with Blame(self._source):
+        with Blame(self._plugin, self._source):
             try:
                 batch = self._reader.read_next_batch()
             except StopIteration:
@@ -82,17 +86,20 @@ class Decoded:
             return _checked(batch, self.schema, self._limits)
 
 
-def encoded(codec: DataFormat, batches: Iterable[pa.RecordBatch], schema: pa.Schema) -> Generator[Any, None, None]:
+def encoded(
+    codec: DataFormat, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, plugin: str
+) -> Generator[Any, None, None]:
     """Yield the bytes of ``batches`` as the plugin writes them, in pieces of any size."""
     source = Source(batches)
-    with closing(source), Blame(source):
+    with closing(source), Blame(plugin, source):
         yield from codec.write_batches(pa.RecordBatchReader.from_batches(schema, source))
 
 
 class Blame:
     """Lays the blame for what plugin code raises: on the data, on what it was reading from, or on the plugin."""
 
-    def __init__(self, source: Source | None = None) -> None:
+    def __init__(self, plugin: str, source: Source) -> None:
+        self._plugin = plugin
         self._source = source
 
     def __enter__(self) -> None:
@@ -101,10 +108,9 @@ class Blame:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if error is None or isinstance(error, GeneratorExit | KeyboardInterrupt):
             return
-        if self._source is not None and self._source.failure is not None:
-            error = self._source.failure
-            self._source.failure = None
-        raise _blamed(error) from error
+        if self._source.failure is not None:
+            error, self._source.failure = self._source.failure, None
+        raise _blamed(error, self._plugin) from error
 
 
 def format_error(error: FormatError) -> ServerError:
@@ -127,13 +133,13 @@ _OURS: tuple[tuple[type[Exception], Callable[[Any], ServerError]], ...] = (
 )
 
 
-def _blamed(error: BaseException) -> ServerError:
+def _blamed(error: BaseException, plugin: str) -> ServerError:
     # FormatError is a base of some limits' errors: the last that fits is the most telling.
     for kind, turn in reversed(_OURS):
         if isinstance(error, kind):
             made: ServerError = turn(error)
             return made
-    return PluginFailed(f"{type(error).__name__}: {error}")
+    return PluginFailed(f"the plugin {plugin!r} failed: {explained(error)}", format=plugin)
 
 
 def _read(codec: DataFormat, schema: pa.Schema | None, stream: ByteStream) -> object:

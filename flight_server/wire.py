@@ -16,9 +16,9 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 import pyarrow as pa
-from format_plugins.encodings import SUFFIXES
 
 from flight_server.errors import BadRequest
+from format_plugins.encodings import SUFFIXES
 from format_plugins.options import OptionError, decode
 
 #: The format that is no format: record batches of the dataset's own schema.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from contextlib import contextmanager
 
 import pyarrow as pa
 from pyarrow import flight
@@ -11,7 +11,7 @@ from pyarrow import flight
 PAYLOAD = pa.schema([("payload", pa.binary())])
 
 
-@contextmanager
+@contextlib.contextmanager
 def connected(location):
     """A bare Flight client."""
     with flight.connect(location) as client:
@@ -35,13 +35,24 @@ def put_batches(client, target, batches, schema=None, *, commit=None):
     """Put record batches; return the last PutResult, the progress before it left out."""
     batches = list(batches)
     writer, reader = client.do_put(descriptor(target), schema or batches[0].schema)
-    with writer:
+    try:
         for batch in batches:
             writer.write_batch(batch)
         if commit is not None:
             writer.write_metadata(json.dumps({"commit": commit}).encode())
+    except (flight.FlightError, pa.ArrowException, OSError):
+        finish(writer, reader)  # raises why the server let go
+        raise
+    return finish(writer, reader)
+
+
+def finish(writer, reader):
+    """End a put and return its answer; pyarrow raises what the server has against it when the writer is closed."""
+    with contextlib.suppress(flight.FlightError, pa.ArrowException, OSError):
         writer.done_writing()
-        return last_answer(reader)
+    answer = last_answer(reader)
+    writer.close()
+    return answer
 
 
 def put_document(client, target, data, *, chunk=1 << 20, commit=None):

@@ -9,7 +9,7 @@ import pytest
 from corpora import corpus
 from effort import report
 from pyarrow import flight
-from raw_flight import action, code_of, connected, descriptor, get_table, last_answer, put_batches, put_document
+from raw_flight import action, code_of, connected, descriptor, finish, get_table, put_batches, put_document
 
 FORMATS = ["csv", "tsv", "ndjson", "json", "parquet", "arrow_stream", "arrow_file"]
 TYPED = {"bad_payload", "unsupported", "limit_exceeded", "schema_mismatch"}
@@ -24,11 +24,10 @@ def try_put(client, data, format_name):
         for start in range(0, len(data), 1 << 20):
             chunk = pa.array([data[start : start + (1 << 20)]], pa.binary())
             writer.write_batch(pa.record_batch([chunk], names=["payload"]))
-        writer.done_writing()
     except (flight.FlightError, pa.ArrowException, OSError):
         pass  # the reason is what reading the answer raises
     try:
-        answer = last_answer(reader)
+        answer = finish(writer, reader)
     except (flight.FlightError, pa.ArrowException, OSError) as error:
         return code_of(error)
     assert answer["rows"] >= 0

@@ -10,7 +10,7 @@ import time
 import pyarrow as pa
 import pytest
 from pyarrow import flight
-from raw_flight import action, connected, descriptor, get_table, put_batches, ticket
+from raw_flight import action, connected, descriptor, finish, get_table, put_batches, ticket
 
 BATCH = pa.record_batch({"x": pa.array(range(1_000_000))})
 
@@ -37,9 +37,7 @@ def test_running_streams_may_end_and_are_stored(server_factory):
         os.kill(server.pid, signal.SIGTERM)
         time.sleep(0.5)
         writer.write_batch(BATCH)
-        writer.done_writing()
-        answer = json.loads(reader.read().to_pybytes())
-        writer.close()
+        answer = finish(writer, reader)
     assert answer["rows"] == 2_000_000
     assert wait_for_exit(server, 10) == 0
     server.restart()
@@ -95,9 +93,7 @@ def test_a_stopping_server_says_so_to_new_calls(server_factory):
         time.sleep(0.5)
         with pytest.raises(flight.FlightUnavailableError):
             action(client, "health")
-        writer.done_writing()
-        assert reader.read() is not None
-        writer.close()
+        assert finish(writer, reader)["rows"] == 0
     assert wait_for_exit(server, 10) == 0
 
 
