@@ -1,0 +1,1 @@
+"""JSON text to record batches and back: what the formats ``ndjson`` and ``json`` share."""

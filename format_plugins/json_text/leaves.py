@@ -1,0 +1,184 @@
+"""How a value that holds no others is read: the strict check of its text, its carrier, and its way into its column."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Annotated, Any, Literal, TypeAlias
+
+import msgspec
+import pyarrow as pa
+
+from format_plugins.contract import UnsupportedError
+from format_plugins.json_text.faults import UnfitError
+from format_plugins.json_text.options import JsonOptions
+
+# Which class of array or type it is was asked at run time; the stubs would have it declared.
+Array: TypeAlias = Any
+Type: TypeAlias = Any
+Finish: TypeAlias = Callable[[Array], Array]
+
+#: (bits, largest value, integers up to here are exact) of the floating-point types.
+_FLOATS = {16: (65504.0, 1 << 11), 32: (3.4028234663852886e38, 1 << 24), 64: (None, 1 << 53)}
+_NON_FINITE = Literal["NaN", "Infinity", "-Infinity"]
+_FRACTIONS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """How a type is read.
+
+    ``check`` is the type that the strict parser holds the text against. What it parsed is written again, as plain
+    JSON, and read into an array of ``carrier``; ``finish`` makes the array wanted of that, exactly, or raises
+    ``UnfitError``. None: the carrier is the type wanted.
+    """
+
+    check: Any
+    carrier: pa.DataType
+    finish: Finish | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the reading of types depends on beside the type."""
+
+    options: JsonOptions
+    #: Take integers beyond 2**53 into double columns when they are exact. Slower: used where the quick rules refuse.
+    large_integers: bool = False
+
+
+class _Anything(type):
+    """Every object is an instance: what the parser's hook returns is not held against a type once more."""
+
+    def __instancecheck__(cls, instance: object) -> bool:
+        return True
+
+
+class ExactDouble(metaclass=_Anything):
+    """The check of a double column that takes large integers; ``exact_double`` does it."""
+
+
+def exact_double(wanted: type, value: object) -> object:
+    """Return ``value`` when a double holds it exactly or, for a fraction, as the nearest; the parser's hook."""
+    if wanted is not ExactDouble or isinstance(value, bool) or not isinstance(value, int | float):
+        raise ValueError(f"Expected `number`, got `{type(value).__name__}`")
+    try:
+        nearest = float(value)
+    except OverflowError:
+        raise ValueError("Number out of range") from None
+    if nearest != value:
+        raise ValueError(f"A double does not hold {value} exactly")
+    return nearest
+
+
+def leaf(type_: Type, rules: Rules) -> Reading:
+    """Return how ``type_``, which holds no other types, is read; raise ``UnsupportedError`` when JSON has no way."""
+    for accepts, make in _LEAVES:
+        if accepts(type_):
+            return make(type_, rules)
+    raise UnsupportedError(f"JSON has no form for {type_}")
+
+
+def converted(convert: Finish, array: Array) -> Array:
+    """Return ``convert(array)``; raise ``UnfitError`` with the first value that does not go through."""
+    try:
+        return convert(array)
+    except (pa.ArrowException, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+    low, high = 0, len(array)  # the first ``high`` values fail; the first ``low`` do not
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            convert(array.slice(0, middle))
+            low = middle
+        except (pa.ArrowException, ValueError):
+            high = middle
+    raise UnfitError(reason, str(array[high - 1]) if high else None)
+
+
+def _integer(type_: Type, _: Rules) -> Reading:
+    bits = type_.bit_width
+    if pa.types.is_signed_integer(type_):
+        return Reading(Annotated[int, msgspec.Meta(ge=-(1 << bits - 1), le=(1 << bits - 1) - 1)], type_)
+    # The parser has no bound beyond int64; larger than uint64 is an error of the columnar reader.
+    return Reading(Annotated[int, msgspec.Meta(ge=0, le=None if bits == 64 else (1 << bits) - 1)], type_)  # noqa: PLR2004 - bits
+
+
+def _float(type_: Type, rules: Rules) -> Reading:
+    most, exact = _FLOATS[type_.bit_width]
+    number: Any = float if most is None else Annotated[float, msgspec.Meta(ge=-most, le=most)]
+    check: Any = Annotated[int, msgspec.Meta(ge=-exact, le=exact)] | number
+    if rules.options.non_finite == "string":
+        return Reading(check | _NON_FINITE, type_)
+    return Reading(ExactDouble if rules.large_integers and most is None else check, type_)
+
+
+def _timestamp(type_: Type, _: Rules) -> Reading:
+    return Reading(str, pa.string(), _casting(type_))
+
+
+def _time(type_: Type, _: Rules) -> Reading:
+    digits = _FRACTIONS[type_.unit]
+    fraction = rf"(\.[0-9]{{1,{digits}}})?" if digits else ""
+    pattern = rf"^([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]{fraction}\Z"
+    return Reading(Annotated[str, msgspec.Meta(pattern=pattern)], type_)
+
+
+def _duration(type_: Type, rules: Rules) -> Reading:
+    return Reading(_integer(pa.int64(), rules).check, pa.int64(), _casting(type_))
+
+
+def _decimal(type_: Type, _: Rules) -> Reading:
+    return Reading(Decimal, pa.string(), _casting(type_))  # the parser keeps the digits; a cast of text never rounds
+
+
+def _binary(type_: Type, rules: Rules) -> Reading:
+    decode = _base64 if rules.options.binary == "base64" else binascii.unhexlify
+
+    def of_text(array: Array) -> Array:
+        values = [None if text is None else decode(text) for text in array.to_pylist()]
+        return pa.array(values, type=type_)
+
+    return Reading(str, pa.string(), lambda array: converted(of_text, array))
+
+
+def _base64(text: str) -> bytes:
+    data = binascii.a2b_base64(text, strict_mode=True)
+    if binascii.b2a_base64(data, newline=False).decode() != text:
+        raise ValueError("the base64 text is not as an encoder writes it")
+    return data
+
+
+def _casting(type_: Type) -> Finish:
+    return lambda array: converted(lambda part: part.cast(type_), array)
+
+
+def is_text(type_: Type) -> bool:
+    """Tell whether ``type_`` is one of Arrow's three types of text."""
+    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+
+
+def _is_binary(type_: Type) -> bool:
+    return (
+        pa.types.is_binary(type_)
+        or pa.types.is_large_binary(type_)
+        or pa.types.is_fixed_size_binary(type_)
+        or pa.types.is_binary_view(type_)
+    )
+
+
+_LEAVES: tuple[tuple[Callable[[Type], bool], Callable[[Type, Rules], Reading]], ...] = (
+    (pa.types.is_integer, _integer),
+    (pa.types.is_floating, _float),
+    (is_text, lambda type_, _: Reading(str, type_)),
+    (pa.types.is_boolean, lambda type_, _: Reading(bool, type_)),
+    (pa.types.is_null, lambda type_, _: Reading(None, type_)),
+    (pa.types.is_timestamp, _timestamp),
+    (pa.types.is_date, _timestamp),
+    (pa.types.is_time, _time),
+    (pa.types.is_duration, _duration),
+    (pa.types.is_decimal, _decimal),
+    (_is_binary, _binary),
+)
