@@ -39,6 +39,22 @@ def serve(path: Path | None, overrides: tuple[str, ...]) -> None:
         raise click.ClickException(str(error)) from None
 
 
+@main.command()
+def demo() -> None:
+    """Show what the server does, with a server and data of its own; leaves nothing behind.
+
+    It puts, lists, gets and converts real data, drops a plugin into the running server, and checks every result.
+    """
+    # The one command that needs the client.
+    from flight_server.demo import demo as demonstration  # noqa: PLC0415
+    from flight_server.demo.server import DemoFailed  # noqa: PLC0415
+
+    try:
+        demonstration.run()
+    except DemoFailed as error:
+        raise click.ClickException(str(error)) from None
+
+
 @main.group()
 def config() -> None:
     """Look at the configuration."""

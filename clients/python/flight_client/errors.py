@@ -260,7 +260,10 @@ def from_flight(error: BaseException) -> FlightClientError:
 #: The server's message. gRPC repeats it further on, in what it calls its debug context: the first one ends first.
 _SAID = re.compile(r"\[(?P<code>[a-z_]+)\] (?P<sentence>.*?) \(id (?P<id>[0-9a-f]+)\)", re.DOTALL)
 _DEBUG_CONTEXT = re.compile(r"\.? *(gRPC client debug context|Client context|Detail):.*", re.DOTALL)
-_PREAMBLE = re.compile(r"^(IOError: )?(Flight returned \w+ error, with message|Flight error): ")
+_PREAMBLE = re.compile(
+    r"^(IOError: )?((Flight returned \w+ error, with message|Flight error): )?"
+    r"(failed to connect to all addresses; last error: \w+: )?"
+)
 
 
 def _extra_info(error: BaseException) -> dict[str, Any]:

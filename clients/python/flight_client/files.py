@@ -81,10 +81,17 @@ def whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
         return
     part = target.with_name(f".{target.name[:200]}.{uuid.uuid4().hex[:12]}.part")
     try:
-        with part.open("xb") as file:
+        with _created(part, target) as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _created(part: Path, target: Path) -> IO[bytes]:
+    try:
+        return part.open("xb")
+    except OSError as error:
+        raise type(error)(error.errno, error.strerror, str(target)) from None  # the name that the caller knows
