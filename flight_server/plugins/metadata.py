@@ -10,10 +10,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from flight_server.plugins.failure import LoadError
+from flight_server.wire import NATIVE
 from format_plugins.contract import PluginCapabilities, PluginMetadata
 
-#: The format that needs no plugin: native record batches.
-NATIVE = "arrow"
 DESCRIPTION_CHARS = 1000
 
 _NAME = re.compile(r"[a-z][a-z0-9_+-]{0,62}")

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from flight_server.errors import UnknownFormat
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.lease import Lease
-from flight_server.plugins.metadata import NATIVE
+from flight_server.wire import NATIVE
 from format_plugins.options import nearest
 
 __all__ = ["Lease", "Registry", "RegistrySnapshot"]
