@@ -13,6 +13,8 @@ import pyarrow as pa
 MIN_CHUNK_BYTES = 1 << 20
 #: A spooled document stays in memory up to here and goes to an unlinked temporary file beyond.
 SPOOL_MEMORY_BYTES = 32 << 20
+#: Pieces below this are copied together as they arrive; larger ones are passed on as they are.
+SMALL_PIECE_BYTES = 64 << 10
 
 
 class SpoolLimitError(Exception):
@@ -43,34 +45,41 @@ class ByteStream:
         self._source = iter(chunks)
         self._spool_dir = spool_dir
         self._spool_limit = spool_limit_bytes
-        self._rest: pa.Buffer | None = None  # read(n) leaves the tail of a chunk here
+        self._rest: list[pa.Buffer] = []  # what was pulled and not consumed: the tail of a chunk, what peek saw
 
     def __iter__(self) -> Iterator[pa.Buffer]:
         """Yield what is left, in chunks of at least ``MIN_CHUNK_BYTES`` but for the last."""
-        held: list[pa.Buffer] = []
-        size = 0
-        for chunk in self._pieces():
-            held.append(chunk)
-            size += chunk.size
-            if size >= MIN_CHUNK_BYTES:
-                yield _joined(held)
-                held, size = [], 0
-        if held:
-            yield _joined(held)
+        pile = _Pile()
+        for piece in self._pieces():
+            pile.add(piece)
+            if pile.size >= MIN_CHUNK_BYTES:
+                yield pile.take()
+        if pile.size:
+            yield pile.take()
 
     def read(self, n: int = -1) -> bytes:
-        """Return the next ``n`` bytes (all that is left for -1); fewer only at the end, ``b""`` after it."""
-        parts: list[pa.Buffer] = []
+        """Return the next ``n`` bytes (all that is left for -1); fewer only at the end, ``b""`` after it.
+
+        Pulls no chunk that it does not need.
+        """
+        pile = _Pile()
         wanted = n
-        for piece in self._pieces():
+        for piece in self._pieces() if n else ():
             if 0 <= wanted < piece.size:
-                self._rest = piece.slice(wanted)
+                self._rest.insert(0, piece.slice(wanted))
                 piece = piece.slice(0, wanted)  # noqa: PLW2901 - the head is what this read takes
-            parts.append(piece)
+            pile.add(piece)
             wanted -= piece.size if n >= 0 else 0
             if wanted == 0 and n >= 0:
                 break
-        return b"".join(memoryview(part) for part in parts)
+        return b"".join(memoryview(block) for block in pile.blocks())
+
+    def peek(self, n: int) -> bytes:
+        """Return the next ``n`` bytes, fewer only at the end, and leave them in the stream."""
+        head = self.read(n)
+        if head:
+            self._rest.insert(0, pa.py_buffer(head))
+        return head
 
     def as_file(self) -> pa.NativeFile:
         """Return what is left as a seekable Arrow file: in memory when small, else an unlinked temporary file.
@@ -78,27 +87,24 @@ class ByteStream:
         The file is read with ``pread``, not mapped: mapped pages would count as the server's memory. It vanishes
         with the returned object. Raises ``SpoolLimitError`` when the host's limit is passed.
         """
-        held: list[pa.Buffer] = []
-        size = 0
+        pile = _Pile()
         for piece in self._pieces():
-            held.append(piece)
-            size += piece.size
-            self._check_spool(size)
-            if size > SPOOL_MEMORY_BYTES:
-                return self._spooled(held, size)
-        return pa.BufferReader(_joined(held))
+            pile.add(piece)
+            self._check_spool(pile.size)
+            if pile.size > SPOOL_MEMORY_BYTES:
+                return self._spooled(pile)
+        return pa.BufferReader(pile.take())
 
     def close(self) -> None:
         """Drop what was not read, and close the source when it can be closed."""
-        self._rest = None
+        self._rest.clear()
         close = getattr(self._source, "close", None)
         if close is not None:
             close()
 
     def _pieces(self) -> Iterator[pa.Buffer]:
-        if self._rest is not None:
-            rest, self._rest = self._rest, None
-            yield rest
+        while self._rest:
+            yield self._rest.pop(0)
         for chunk in self._source:
             buffer = chunk if isinstance(chunk, pa.Buffer) else pa.py_buffer(chunk)
             if buffer.size:
@@ -108,23 +114,55 @@ class ByteStream:
         if self._spool_limit is not None and size > self._spool_limit:
             raise SpoolLimitError(self._spool_limit)
 
-    def _spooled(self, held: list[pa.Buffer], size: int) -> pa.NativeFile:
+    def _spooled(self, pile: _Pile) -> pa.NativeFile:
+        size = pile.size
         with tempfile.TemporaryFile(dir=self._spool_dir, buffering=0) as spool:
-            for piece in held:
-                _write_all(spool.fileno(), piece)
-            held.clear()
-            for piece in self._pieces():
-                size += piece.size
+            for block in pile.blocks():
+                _write_all(spool.fileno(), block)
+            for block in self:  # joined: a write for each small piece would cost more than its bytes
+                size += block.size
                 self._check_spool(size)
-                _write_all(spool.fileno(), piece)
+                _write_all(spool.fileno(), block)
             # The name of an open descriptor: the file has no other any more.
             return pa.OSFile(f"/proc/self/fd/{spool.fileno()}", "rb")
 
 
-def _joined(held: list[pa.Buffer]) -> pa.Buffer:
-    if len(held) == 1:
-        return held[0]
-    return pa.py_buffer(b"".join(memoryview(piece) for piece in held))
+class _Pile:
+    """Pieces on their way to being one, without an object kept for each small one: a peer may send single bytes."""
+
+    def __init__(self) -> None:
+        self.size = 0
+        self._blocks: list[pa.Buffer] = []
+        self._small = bytearray()
+
+    def add(self, piece: pa.Buffer) -> None:
+        """Put ``piece`` on the pile: large ones as they are, small ones copied together."""
+        self.size += piece.size
+        if piece.size >= SMALL_PIECE_BYTES:
+            self._seal()
+            self._blocks.append(piece)
+            return
+        self._small += memoryview(piece)
+        if len(self._small) >= MIN_CHUNK_BYTES:
+            self._seal()
+
+    def blocks(self) -> list[pa.Buffer]:
+        """Return what lies on the pile, in order, and empty it."""
+        self._seal()
+        blocks, self._blocks, self.size = self._blocks, [], 0
+        return blocks
+
+    def take(self) -> pa.Buffer:
+        """Return what lies on the pile as one buffer, copied only when it is in parts, and empty it."""
+        blocks = self.blocks()
+        if len(blocks) == 1:
+            return blocks[0]
+        return pa.py_buffer(b"".join(memoryview(block) for block in blocks))
+
+    def _seal(self) -> None:
+        if self._small:
+            self._blocks.append(pa.py_buffer(bytes(self._small)))
+            self._small.clear()
 
 
 def _write_all(descriptor: int, piece: pa.Buffer) -> None:

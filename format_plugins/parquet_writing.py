@@ -1,0 +1,141 @@
+"""What a Parquet file is made of: row groups of bounded memory, columns with a dictionary, types that it can carry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias, cast
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from format_plugins.contract import UnsupportedError
+from format_plugins.options import nearest
+from format_plugins.pieces import PieceSink
+from format_plugins.slicing import data_bytes, sliced
+
+#: The types that a file is limited to.
+Version: TypeAlias = Literal["1.0", "2.4", "2.6"]
+
+#: An array of a type that only its data knows.
+_Array: TypeAlias = Any
+
+_SAMPLE_ROWS = 8192
+#: A column gets a dictionary when fewer of its sampled values are distinct: beyond, it costs time and space.
+_DISTINCT_SHARE = 0.4
+_REFUSALS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, KeyError)
+
+
+class RowGroups:
+    """Record batches gathered to tables, each a row group of at most ``max_rows`` rows and ``max_bytes`` of Arrow data."""
+
+    def __init__(self, batches: pa.RecordBatchReader, *, max_rows: int, max_bytes: int) -> None:
+        self._batches = batches
+        self._max_rows = max_rows
+        self._max_bytes = max_bytes
+        self._dictionaries: dict[int, int] = {}  # a column's last dictionary, by the address of its data
+
+    def __iter__(self) -> Iterator[pa.Table]:
+        held: list[pa.RecordBatch] = []
+        rows = size = 0
+        for batch in self._batches:
+            if batch.num_rows and not batch.num_columns:
+                raise UnsupportedError("Parquet has no way to carry rows without columns")
+            for piece in sliced(batch, max_bytes=self._max_bytes, max_rows=self._max_rows):
+                more = self._size(piece)
+                if held and (rows + piece.num_rows > self._max_rows or size + more > self._max_bytes):
+                    yield pa.Table.from_batches(held)
+                    held, rows, size = [], 0, 0
+                if piece.num_rows:
+                    held.append(piece)
+                    rows, size = rows + piece.num_rows, size + more
+        if held:
+            yield pa.Table.from_batches(held)
+
+    def _size(self, batch: pa.RecordBatch) -> int:
+        """Count a dictionary that batches share once, not for each of them."""
+        size = data_bytes(batch)
+        for index, kind in enumerate(batch.schema.types):
+            if pa.types.is_dictionary(kind):
+                dictionary = cast("Any", batch.column(index)).dictionary
+                address = next((part.address for part in reversed(dictionary.buffers()) if part is not None), 0)
+                if self._dictionaries.get(index) != address:
+                    size += dictionary.get_total_buffer_size()
+                self._dictionaries[index] = address
+        return size
+
+
+def dictionary_paths(first: pa.Table, wanted: str | bool | tuple[str, ...]) -> bool | list[str]:
+    """Return what ``ParquetWriter`` takes as ``use_dictionary``: all, none, or the paths of leaf columns.
+
+    ``wanted`` is the option: "auto" looks at the first rows of ``first``, the first row group.
+    Raises ``UnsupportedError`` for a name that is no column.
+    """
+    if isinstance(wanted, bool):
+        return wanted
+    if wanted != "auto":
+        _check_names(first.schema, wanted)
+    sample = first.slice(0, _SAMPLE_ROWS).combine_chunks()
+    return [
+        path
+        for name, column in zip(sample.column_names, sample.columns, strict=True)
+        if wanted == "auto" or name in wanted
+        for path, values in _leaves(name, pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type))
+        if wanted != "auto" or _repeats(values)
+    ]
+
+
+def refuse_types(schema: pa.Schema, *, version: Version) -> None:
+    """Raise ``UnsupportedError`` that names the first column whose type Parquet cannot carry."""
+    try:
+        pq.ParquetWriter(cast("Any", PieceSink()), schema, version=version)
+    except _REFUSALS as error:
+        raise refuse(pa.Table.from_batches([], schema), error, version=version) from error
+
+
+def refuse(table: pa.Table, error: Exception, *, version: Version) -> UnsupportedError:
+    """Return the error for a table that cannot be written, with the first column that cannot be written alone."""
+    for index, field in enumerate(table.schema):
+        try:
+            pq.write_table(table.select([index]), cast("Any", PieceSink()), version=version)
+        except _REFUSALS as cause:
+            return UnsupportedError(
+                f"Parquet cannot carry the column {field.name!r} of type {field.type}: {cause}", column=field.name
+            )
+    return UnsupportedError(f"Parquet cannot carry the table: {error}")
+
+
+def _check_names(schema: pa.Schema, names: tuple[str, ...] | str) -> None:
+    for name in names:
+        if name not in schema.names:
+            near = nearest(name, schema.names)
+            hint = f"; did you mean {near!r}?" if near else ""
+            raise UnsupportedError(f"there is no column {name!r} to have a dictionary{hint}", column=name, option="dictionary")
+
+
+def _leaves(path: str, array: _Array) -> Iterator[tuple[str, _Array]]:
+    """Yield the values in ``array`` that are columns of their own in Parquet, by the path that they have there."""
+    kind = array.type
+    if isinstance(array, pa.ExtensionArray):
+        yield from _leaves(path, array.storage)
+    elif pa.types.is_struct(kind):
+        for index, values in enumerate(array.flatten()):
+            yield from _leaves(f"{path}.{kind.field(index).name}", values)
+    elif pa.types.is_map(kind):
+        for name, values in zip(("key", "value"), array.flatten().flatten(), strict=True):
+            yield from _leaves(f"{path}.key_value.{name}", values)
+    elif kind.num_fields and not pa.types.is_union(kind):
+        yield from _leaves(f"{path}.list.element", array.flatten())
+    else:
+        yield path, array
+
+
+def _repeats(values: _Array) -> bool:
+    if pa.types.is_dictionary(values.type):
+        return True
+    if pa.types.is_boolean(values.type) or pa.types.is_null(values.type) or not len(values):
+        return False  # Parquet has no dictionary of those
+    values = values.slice(0, _SAMPLE_ROWS)
+    if pa.types.is_string_view(values.type) or pa.types.is_binary_view(values.type):
+        values = values.cast(pa.large_binary())  # few kernels know views
+    return bool(pc.count_distinct(values).as_py() < _DISTINCT_SHARE * len(values))
