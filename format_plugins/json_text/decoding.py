@@ -22,6 +22,7 @@ from format_plugins.json_text.locating import located, unfit
 from format_plugins.json_text.nesting import record
 from format_plugins.json_text.options import JsonOptions
 from format_plugins.json_text.records import Block, Elements, Parsers
+from format_plugins.json_text.renaming import Rename, renaming
 from format_plugins.json_text.sampling import inferred
 from format_plugins.json_text.widths import RECORD_SLOTS, divided, slots
 from format_plugins.slicing import sliced
@@ -103,7 +104,9 @@ def parsed(block: Block, parsers: Parsers) -> list[dict[str, Any]]:
         return parsed_singly(block, parsers, None)
 
 
-def parsed_singly(block: Block, parsers: Parsers, row: pa.StructType | None, *, check_text: bool = False) -> list[Any]:
+def parsed_singly(
+    block: Block, parsers: Parsers, row: pa.StructType | None, *, check_text: bool = False, rename: Rename | None = None
+) -> list[Any]:
     """Return the records of ``block``, parsed one by one: slower, but it is known which one is wrong."""
     records = []
     for index, (start, end) in enumerate(block.extents()):
@@ -111,7 +114,7 @@ def parsed_singly(block: Block, parsers: Parsers, row: pa.StructType | None, *, 
         try:
             if check_text:
                 text.decode()
-            records.append(parsers.record.decode(text))
+            records.append(parsers.record.decode(rename(text) if rename else text))
         except PARSE_ERRORS as error:
             wrong = located(error, block, (start, end), row)
             wrong.index = index
@@ -139,6 +142,7 @@ class BlockDecoder:
         carrier: Any = self._reading.carrier
         self._carrier = pa.schema(list(carrier))
         self._encoder = msgspec.json.Encoder()
+        self._rename = renaming(self._row)
 
     def decode(self, block: Block) -> pa.RecordBatch | None:
         """Return the records of ``block``, None for none; raise the ``RecordError`` of the first that is wrong."""
@@ -159,12 +163,14 @@ class BlockDecoder:
         return record(self._row, rules, 1, forbid_unknown=not self._skipping)
 
     def _parsed(self, block: Block) -> list[Any]:
-        try:
-            if self._skipping:
-                block.data.decode()  # the parser does not look into text that it skips
-            return block.parse(self._parsers)
-        except PARSE_ERRORS:
-            return parsed_singly(block, self._exact, self._row, check_text=self._skipping)
+        if self._rename is None:
+            try:
+                if self._skipping:
+                    block.data.decode()  # the parser does not look into text that it skips
+                return block.parse(self._parsers)
+            except PARSE_ERRORS:
+                pass  # found again below, with its place, unless it was a large integer
+        return parsed_singly(block, self._exact, self._row, check_text=self._skipping, rename=self._rename)
 
     def _batch(self, records: list[Any]) -> pa.RecordBatch:
         text = self._encoder.encode_lines(records)

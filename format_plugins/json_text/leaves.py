@@ -160,6 +160,17 @@ def is_text(type_: Type) -> bool:
     return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
 
 
+def is_list(type_: Type) -> bool:
+    """Tell whether ``type_`` is one of Arrow's five list types."""
+    return (
+        pa.types.is_list(type_)
+        or pa.types.is_large_list(type_)
+        or pa.types.is_fixed_size_list(type_)
+        or pa.types.is_list_view(type_)
+        or pa.types.is_large_list_view(type_)
+    )
+
+
 def _is_binary(type_: Type) -> bool:
     return (
         pa.types.is_binary(type_)

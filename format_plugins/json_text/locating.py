@@ -8,9 +8,10 @@ from typing import Any
 import msgspec
 import pyarrow as pa
 
-from format_plugins.json_text.faults import RecordError, UnfitError
-from format_plugins.json_text.nesting import is_list
+from format_plugins.json_text.faults import PARSE_ERRORS, RecordError, UnfitError
+from format_plugins.json_text.leaves import is_list
 from format_plugins.json_text.records import Block, Lines
+from format_plugins.json_text.renaming import real_name
 
 _PATH = re.compile(r" - at `\$(.*)`\Z", re.DOTALL)
 _UNKNOWN = re.compile(r"\AObject contains unknown field `(.*)`\Z", re.DOTALL)
@@ -29,7 +30,7 @@ def located(error: Exception, block: Block, extent: tuple[int, int], row: pa.Str
     start, end = extent
     text = block.data[start:end]
     if isinstance(error, msgspec.ValidationError):
-        return _wrong_type(str(error), text, block.offset + start, row)
+        return _wrong_type(str(error), block, extent, row)
     if isinstance(error, RecursionError):
         return RecordError("the record is nested too deep", offset=block.offset + start, option="max_depth")
     if isinstance(error, UnicodeDecodeError):
@@ -48,18 +49,23 @@ def unfit(error: Exception, row: pa.StructType) -> RecordError:
     """Return what is wrong with a value that was parsed and then did not go into its column."""
     reason = str(error).partition("\n")[0]
     if isinstance(error, UnfitError):
-        return _unfit(error.path, field_at(row, error.path), error.value, reason)
-    path = "".join(f".{name}" for name in _READER_FIELD.findall(reason))  # the columnar reader's words
+        return _unfit(row, error.path, error.value, reason)
+    path = real_name("".join(f".{name}" for name in _READER_FIELD.findall(reason)))  # the columnar reader's words
     found = _READER_VALUE.search(reason)
-    return _unfit(path, field_at(row, path) if path else None, found[1] if found else None, reason)
+    return _unfit(row, path, found[1] if found else None, reason.rpartition(": ")[2])
 
 
-def _unfit(path: str, type_: pa.DataType | None, value: str | None, reason: str) -> RecordError:
-    column = path.removeprefix(".")
-    what = "the value" if value is None else value[:_SHOWN]
+def _unfit(row: pa.StructType | None, path: str, value: str | None, reason: str) -> RecordError:
+    type_ = field_at(row, path) if row and path else None
     fit = "cannot be read" if type_ is None else f"does not fit {type_}"
-    cure = f'another type can be given in the option schema: {{"{column}": "..."}}'
-    return RecordError(f"{what} {fit} ({reason}); {cure}", column=column, value=value, option="schema")
+    example = msgspec.json.encode({_first_name(row, path) if row and path else "column": "..."}).decode()
+    shown = "the value" if value is None else value[:_SHOWN]
+    return RecordError(
+        f"{shown} {fit} ({reason}); the option schema can give another type: {example}",
+        column=path.removeprefix("."),
+        value=value,
+        option="schema",
+    )
 
 
 def field_at(row: pa.DataType, path: str) -> pa.DataType | None:
@@ -67,10 +73,9 @@ def field_at(row: pa.DataType, path: str) -> pa.DataType | None:
     type_: Any = row
     while path:
         if pa.types.is_struct(type_):
-            names = [f.name for f in type_ if path.startswith("." + f.name) and path[len(f.name) + 1 :][:1] in ("", ".", "[")]
-            if not names:
+            name = _first_name(type_, path)
+            if name is None:
                 return None
-            name = max(names, key=len)
             type_, path = type_.field(name).type, path[len(name) + 1 :]
         elif is_list(type_) and path.startswith("["):
             type_, path = type_.value_type, path.partition("]")[2]
@@ -79,10 +84,18 @@ def field_at(row: pa.DataType, path: str) -> pa.DataType | None:
     return type_  # type: ignore[no-any-return] # a data type by then
 
 
-def _wrong_type(message: str, text: bytes, offset: int, row: pa.StructType | None) -> RecordError:
+def _first_name(struct: Any, path: str) -> str | None:  # noqa: ANN401 - a struct type
+    """Return the field that ``path`` begins with: the longest, since names may hold dots."""
+    names = [f.name for f in struct if path.startswith("." + f.name) and path[len(f.name) + 1 :][:1] in {"", ".", "[", "{"}]
+    return max(names, key=len, default=None)
+
+
+def _wrong_type(message: str, block: Block, extent: tuple[int, int], row: pa.StructType | None) -> RecordError:
+    start, end = extent
+    text, offset = block.data[start:end], block.offset + start
     found = _PATH.search(message)
-    path = found[1] if found else ""
-    reason = _PATH.sub("", message)
+    path = real_name(found[1]) if found else ""
+    reason = real_name(_PATH.sub("", message))
     for pattern, problem, option in (
         (_UNKNOWN, "the schema has no such field; the option unknown_fields can ignore it", "unknown_fields"),
         (_MISSING, "the field is missing, and the schema does not allow null", "schema"),
@@ -91,8 +104,8 @@ def _wrong_type(message: str, text: bytes, offset: int, row: pa.StructType | Non
         if named:
             return RecordError(problem, offset=offset, column=f"{path}.{named[1]}".removeprefix("."), option=option)
     if not path:
-        return RecordError(f"each record must be an object ({reason})", offset=offset)
-    error = _unfit(path, field_at(row, path) if row else None, _value_at(text, path), reason)
+        return RecordError(f"each record must be an object ({reason}){_hint(message, text, block)}", offset=offset)
+    error = _unfit(row, path, _value_at(text, path), reason)
     error.offset = offset
     return error
 
@@ -109,7 +122,7 @@ def _value_at(text: bytes, path: str) -> str | None:
             else:
                 index, _, path = path[1:].partition("]")
                 value = fields[int(index)]
-    except (msgspec.DecodeError, UnicodeDecodeError, ValueError, IndexError):
+    except (*PARSE_ERRORS, ValueError, IndexError):
         return None
     return bytes(value).decode("utf-8", "replace")
 

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
 from format_plugins.json_text.faults import UnfitError
-from format_plugins.json_text.leaves import Array, Finish, Reading, Rules, Type, converted, is_text, leaf
+from format_plugins.json_text.leaves import Array, Finish, Reading, Rules, Type, converted, is_list, is_text, leaf
+from format_plugins.json_text.renaming import safe_name
 
 
 def reading(type_: Type, rules: Rules, depth: int = 1) -> Reading:
@@ -31,15 +32,20 @@ def record(type_: Type, rules: Rules, depth: int, *, forbid_unknown: bool) -> Re
         repeated = next(name for name in names if names.count(name) > 1)
         raise UnsupportedError(f"a JSON object cannot hold two fields of the name {repeated!r}", column=repeated)
     readings = [reading(field.type, rules, depth + 1) for field in type_]
+    safe = [safe_name(name) for name in names]
     fields = []
     for number, (field, inner) in enumerate(zip(type_, readings, strict=True)):
         default = None if field.nullable else msgspec.NODEFAULT
-        fields.append((f"f{number}", _check(field, inner), msgspec.field(default=default, name=field.name)))
+        fields.append((f"f{number}", _check(field, inner), msgspec.field(default=default, name=safe[number])))
     check = msgspec.defstruct(
         "Record", fields, kw_only=True, omit_defaults=True, gc=False, forbid_unknown_fields=forbid_unknown
     )
-    carrier = pa.struct([field.with_type(inner.carrier) for field, inner in zip(type_, readings, strict=True)])
-    if all(inner.finish is None for inner in readings):
+    carrier = pa.struct(
+        [field.with_type(inner.carrier).with_name(name) for field, inner, name in zip(type_, readings, safe, strict=True)]
+    )
+    if all(inner.finish is None for inner in readings) and all(
+        name == field.name for name, field in zip(names, type_, strict=True)
+    ):
         return Reading(check, carrier)
 
     def finish(array: Array) -> Array:
@@ -55,17 +61,6 @@ def record(type_: Type, rules: Rules, depth: int, *, forbid_unknown: bool) -> Re
 def is_extension(type_: Type) -> bool:
     """Tell whether ``type_`` is an extension type, which is carried as its storage."""
     return isinstance(type_, pa.BaseExtensionType)
-
-
-def is_list(type_: Type) -> bool:
-    """Tell whether ``type_`` is one of Arrow's five list types."""
-    return (
-        pa.types.is_list(type_)
-        or pa.types.is_large_list(type_)
-        or pa.types.is_fixed_size_list(type_)
-        or pa.types.is_list_view(type_)
-        or pa.types.is_large_list_view(type_)
-    )
 
 
 def _check(field: pa.Field[Any], inner: Reading) -> Any:  # noqa: ANN401 - a type of the parser

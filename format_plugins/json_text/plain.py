@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
-from format_plugins.json_text.leaves import Array, Type, is_text
-from format_plugins.json_text.nesting import is_extension, is_list
+from format_plugins.json_text.leaves import Array, Type, is_list, is_text
+from format_plugins.json_text.nesting import is_extension
 from format_plugins.json_text.options import JsonOptions
 
 #: Makes a plain array of an array; None: it is plain as it is.
@@ -56,10 +56,13 @@ def plain(type_: Type, place: Place, depth: int = 1) -> Plain:
 def plain_struct(type_: Type, place: Place, depth: int) -> Plain:
     """Return how structs are made plain; raise ``UnsupportedError`` for two fields of one name, too."""
     names = [field.name for field in type_]
-    for name in names:
-        if names.count(name) > 1:
-            raise place.step(f".{name}" if place.column else name).refusal("a JSON object cannot hold two fields of one name")
-    steps = [plain(field.type, place.step(f".{field.name}" if place.column else field.name), depth + 1) for field in type_]
+    places = [place.step(f".{name}" if place.column else name) for name in names]
+    for number, name in enumerate(names):
+        if name in names[:number]:
+            raise places[number].refusal("a JSON object cannot hold two fields of one name")
+        if "\0" in name:
+            raise places[number].refusal("a name that holds NUL would be cut off there by the writer")
+    steps = [plain(field.type, inner, depth + 1) for field, inner in zip(type_, places, strict=True)]
     if all(step is None for step in steps):
         return None
 
