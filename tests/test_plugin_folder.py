@@ -72,3 +72,22 @@ def test_a_file_that_changed_a_moment_ago_is_hashed_again(tmp_path, clock):
     folder = Folder(tmp_path, settle_secs=0.0, limit_bytes=1 << 20, clock=clock, wall=lambda: file.stat().st_ctime + 1)
     assert set(folder.look().sources) == {"x.py"}
     assert set(folder.look().sources) == {"x.py"}
+
+
+def test_a_file_that_changes_under_its_reader_waits_until_it_is_still_again(tmp_path, clock):
+    class Disturbed(Folder):
+        def read(self, file):
+            source = super().read(file)
+            if clock.now < 102:
+                (tmp_path / file).write_text("a = 1 and more")
+            return source
+
+    (tmp_path / "x.py").write_text("a = 1")
+    folder = Disturbed(tmp_path, settle_secs=0.15, limit_bytes=1 << 20, clock=clock, wall=lambda: 4e9)
+    folder.look()
+    clock.now = 101
+    assert folder.look().scanned.moving == {"x.py"}
+    clock.now = 103
+    assert folder.look().scanned.moving == {"x.py"}
+    clock.now = 104
+    assert set(folder.look().scanned.still) == {"x.py"}
