@@ -9,7 +9,7 @@ import pytest
 from corpora import corpus
 from effort import report
 from pyarrow import flight
-from raw_flight import action, code_of, connected, descriptor, finish, get_table, put_batches, put_document
+from raw_flight import action, code_of, connected, descriptor, finish, get_table, put_document
 
 FORMATS = ["csv", "tsv", "ndjson", "json", "parquet", "arrow_stream", "arrow_file"]
 TYPED = {"bad_payload", "unsupported", "limit_exceeded", "schema_mismatch"}
@@ -59,15 +59,22 @@ def test_every_file_in_every_format_is_data_or_a_typed_error(own_server, name):
     report(f"{name}: {len(files)} files in {len(FORMATS)} formats: {taken} taken, {refused} refused with a typed error")
 
 
+#: Its JSON tells of another telephone number than its CSV.
+CONTRADICTORY = {"location_coordinates.csv"}
+
+
 def test_csv_spectrum_is_read_as_its_authors_mean_it(own_server):
     folder = corpus("csv-spectrum")
     with connected(own_server.location) as client:
         for path in sorted((folder / "csvs").glob("*.csv")):
-            expected = json.loads((folder / "json" / f"{path.stem}.json").read_text())
-            names = list(expected[0])
-            options = {"column_types": dict.fromkeys(names, "string"), "null_values": []}
+            if path.name in CONTRADICTORY:
+                continue
+            meant = json.loads((folder / "json" / f"{path.stem}.json").read_text())
+            expected = meant if isinstance(meant, list) else [meant]
+            options = {"column_types": dict.fromkeys(expected[0], "string"), "null_values": []}
             put_document(client, {"dataset": "s", "format": "csv", "mode": "replace", "options": options}, path.read_bytes())
-            assert get_table(client, "s").to_pylist() == expected, path.name
+            found = get_table(client, "s").to_pylist()
+            assert found == expected, path.name
 
 
 def test_parquet_testing_is_read_as_the_library_reads_it(own_server):
@@ -81,38 +88,35 @@ def test_parquet_testing_is_read_as_the_library_reads_it(own_server):
                 expected = pq.ParquetFile(path).read()
             except (pa.ArrowException, OSError):
                 continue
+            # Text tells values that are not equal to themselves, and times finer than Python's, from one another.
+            assert table.schema.equals(expected.schema), path.name
             assert table.num_rows == expected.num_rows, path.name
-            assert table.to_pylist() == expected.to_pylist() or has_nan(table), path.name
+            if table.num_rows:
+                assert table.combine_chunks().to_string() == expected.combine_chunks().to_string(), path.name
             compared += 1
     assert compared > 50
 
 
-def has_nan(table):
-    """Whether a table holds a value that is not equal to itself."""
-    return "nan" in str(table.to_pylist())
+#: Valid JSON that no table holds: elements of one list that have nothing in common.
+NOT_TABULAR = {"y_array_heterogeneous.json"}
 
 
 def test_valid_json_of_the_suite_holds_what_the_standard_library_reads(own_server):
     folder = corpus("JSONTestSuite") / "test_parsing"
-    compared = 0
+    files = sorted(folder.glob("y_*.json"))
     with connected(own_server.location) as client:
-        for path in sorted(folder.glob("y_*.json")):
+        for path in files:
             document = b'[{"a": ' + path.read_bytes() + b"}]"
-            if try_put(client, document, "json") is not None:
-                continue
-            try:
-                expected = json.loads(document)
-            except (ValueError, RecursionError):
-                continue
-            compared += comparable(get_table(client, "c").to_pylist(), expected)
-        assert put_batches(client, "alive", [pa.record_batch({"x": [1]})])["rows"] == 1
-    assert compared > 30
+            code = try_put(client, document, "json")
+            assert (code == "bad_payload") == (path.name in NOT_TABULAR), f"{path.name}: {code}"
+            if code is None:
+                assert get_table(client, "c").to_pylist()[0].get("a") == json.loads(document)[0]["a"], path.name
+    assert len(files) > 90
 
 
-def comparable(found, expected):
-    """Hold two values against each other where a schema has not given the value another, equal form."""
-    value, wanted = found[0].get("a"), expected[0]["a"]
-    if type(value) is type(wanted) and not isinstance(wanted, dict | list):
-        assert value == wanted
-        return True
-    return False
+def test_json_that_is_not_valid_is_refused(own_server):
+    files = sorted((corpus("JSONTestSuite") / "test_parsing").glob("n_*.json"))
+    with connected(own_server.location) as client:
+        for path in files:
+            assert try_put(client, b'[{"a": ' + path.read_bytes() + b"}]", "json") == "bad_payload", path.name
+    assert len(files) > 180
