@@ -92,7 +92,8 @@ def test_parquet_testing_is_read_as_the_library_reads_it(own_server):
             assert table.schema.equals(expected.schema), path.name
             assert table.num_rows == expected.num_rows, path.name
             if table.num_rows:
-                assert table.combine_chunks().to_string() == expected.combine_chunks().to_string(), path.name
+                pairs = zip(table.combine_chunks().columns, expected.combine_chunks().columns, strict=True)
+                assert all(one.equals(two) or one.to_string() == two.to_string() for one, two in pairs), path.name
             compared += 1
     assert compared > 50
 
