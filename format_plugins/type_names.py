@@ -243,7 +243,10 @@ def _field(reader: _Reader, depth: int, *, default_name: str | None) -> pa.Field
     if reader.skip("not"):
         reader.expect("null")
         nullable = False
-    return pa.field(name, type_, nullable)
+    try:
+        return pa.field(name, type_, nullable)
+    except ValueError as error:  # null, but not nullable
+        raise reader.error(str(error)) from None
 
 
 def _bracketed_size(reader: _Reader) -> int:

@@ -40,7 +40,7 @@ def cut_blocks(source: TextSource, dialect: Dialect, options: DelimitedOptions) 
         wanted = options.block_bytes if offset >= options.sample_bytes else min(options.block_bytes, options.sample_bytes)
         room = options.max_record_bytes + 1 - len(rest)
         data = rest + source.read(min(max(wanted, len(rest)), room))
-        cut = len(data) if source.ended and dialect.is_complete(data) else dialect.records_end(data)
+        cut = _cut(data, source, dialect)
         if cut:
             yield Block(data[:cut], offset)
         rest = data[cut:]
@@ -51,6 +51,13 @@ def cut_blocks(source: TextSource, dialect: Dialect, options: DelimitedOptions) 
             raise CutError("ends inside a quoted or escaped value: its quote is never closed", offset=offset, option="quote")
         if len(rest) > options.max_record_bytes:
             raise _too_long(offset, options)
+
+
+def _cut(data: bytes, source: TextSource, dialect: Dialect) -> int:
+    if not source.ended:
+        return dialect.records_end(data)
+    # When the document ends inside a record the error names that one: every record before it counts.
+    return len(data) if dialect.is_complete(data) else dialect.records_end_by_grammar(data)
 
 
 def _too_long(offset: int, options: DelimitedOptions) -> CutError:

@@ -15,10 +15,7 @@ from format_plugins.delimited.cutter import Block
 from format_plugins.delimited.dialect import blank_until
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.parser import BadRecord, BadValue, Parser
-from format_plugins.delimited.slices import bounded_slices
-
-#: About how much data a record batch holds at most.
-BATCH_BYTES = 2 << 20
+from format_plugins.slicing import sliced
 
 _ZERO_IN_FRONT = "^0[0-9xX]"
 _INFINITY = re.compile(rb"\s*[+-]?inf(?:inity)?\s*", re.IGNORECASE)
@@ -53,7 +50,7 @@ class BlockDecoder:
         rows = len(next(iter(parsed.values())))
         arrays = [self._finished(column, parsed, rows, data) for column in self._columns]
         batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
-        return list(bounded_slices(batch, max_rows=self._options.batch_rows, max_bytes=BATCH_BYTES))
+        return list(sliced(batch, max_rows=self._options.batch_rows))
 
     def _finished(self, column: Column, parsed: dict[int, pa.Array[Any]], rows: int, data: pa.Buffer) -> pa.Array[Any]:
         if column.position is None:

@@ -14,7 +14,7 @@ from format_plugins.contract import UnsupportedError
 from format_plugins.delimited.cells import cell_writer, is_text
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.quoting import Quoter
-from format_plugins.delimited.slices import bounded_slices
+from format_plugins.slicing import sliced
 
 #: How much of a batch is encoded at a time.
 _SLICE_BYTES = 1 << 20
@@ -47,7 +47,9 @@ class _Encoder:
     def document(self, batches: pa.RecordBatchReader) -> Iterator[pa.Buffer]:
         if self._options.header:
             yield self._header()
-        slices = (part for batch in batches for part in bounded_slices(batch, max_rows=_SLICE_ROWS, max_bytes=_SLICE_BYTES))
+        slices = (
+            part for batch in batches if batch.num_rows for part in sliced(batch, max_rows=_SLICE_ROWS, max_bytes=_SLICE_BYTES)
+        )
         results = decode_in_order(slices, self._records)
         try:
             yield from results

@@ -94,10 +94,11 @@ class Parser:
 
 def read_names(record: bytes, dialect: Dialect) -> list[str]:
     """Return the values of a header record. Raises ``FormatError`` when they are not UTF-8."""
-    how = pacsv.ReadOptions(use_threads=False, autogenerate_column_names=True, block_size=len(record) + 1)
+    text = record + b"\n"  # pyarrow counts the columns only of records with a line end
+    how = pacsv.ReadOptions(use_threads=False, autogenerate_column_names=True, block_size=len(text) + 1)
     convert = pacsv.ConvertOptions(default_column_type=pa.string(), null_values=[], strings_can_be_null=False)
     try:
-        table = pacsv.read_csv(pa.BufferReader(record), how, dialect.parse_options(skip_blank_lines=True), convert)
+        table = pacsv.read_csv(pa.BufferReader(text), how, dialect.parse_options(skip_blank_lines=True), convert)
     except pa.ArrowInvalid as error:
         raise FormatError(f"the header cannot be read ({error!s:.200}); is encoding right?", option="encoding") from None
     return [str(column[0]) for column in table.columns]
