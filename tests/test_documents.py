@@ -1,0 +1,120 @@
+"""Documents cannot lie: their code runs, what they list is what there is, and their generated parts are fresh."""
+
+import contextlib
+import importlib.util
+import io
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from flight_server import __version__, actions, errors
+
+ROOT = Path(__file__).resolve().parent.parent
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("configs/*.md"), *ROOT.glob("format_plugins/*.md")])
+ADDRESS = "grpc://127.0.0.1:8815"
+
+
+def block(page, name):
+    """The code block behind the mark ``<!-- runs: name -->``."""
+    return re.search(rf"<!-- runs: {name} -->\n```\w+\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)[1]
+
+
+@pytest.mark.parametrize("name", ["client", "bare"])
+def test_the_readmes_python_runs(own_server, name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code = block("README.md", name)
+    assert ADDRESS in code
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(code.replace(ADDRESS, own_server.location), f"README.md:{name}", "exec"), {})  # noqa: S102 - the point
+    assert {"client": "rice", "bare": '"version":1'}[name] in printed.getvalue()
+
+
+def test_the_readmes_client_takes_ten_lines():
+    assert len(block("README.md", "client").strip().splitlines()) <= 10
+
+
+def test_the_readmes_commands_run(own_server, tmp_path):
+    environment = {
+        **os.environ,
+        "FLIGHT_URI": own_server.location,
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+    }
+    code = block("README.md", "client").replace(ADDRESS, own_server.location)
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
+    script = block("README.md", "shell")
+    done = subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "sales.csv.gz").stat().st_size > 0
+
+
+def test_the_readmes_plugin_is_the_one_that_is_tested_and_has_thirty_lines():
+    source = (ROOT / "tests/data/lines.py").read_text()
+    assert f"```python\n{source}```" in (ROOT / "README.md").read_text()
+    assert len(source.splitlines()) <= 30
+
+
+def test_generated_parts_are_fresh():
+    spec = importlib.util.spec_from_file_location("generate", ROOT / "docs/generate.py")
+    generate = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(generate)
+    for path, text in generate.generated().items():
+        assert path.read_text() == text, f"{path.name} is behind the code: run make docs"
+
+
+def leaves(kind):
+    inner = kind.__subclasses__()
+    return [leaf for child in inner for leaf in leaves(child)] if inner else [kind]
+
+
+def test_the_protocol_lists_every_code_with_its_blame():
+    listed = dict(re.findall(r"^\| `(\w+)` \| (client|plugin|server) \|", (ROOT / "PROTOCOL.md").read_text(), re.MULTILINE))
+    assert listed == {kind.code: kind.blame for kind in leaves(errors.ServerError)}
+
+
+def test_the_protocol_lists_every_action():
+    section = (ROOT / "PROTOCOL.md").read_text().partition("## Actions")[2].partition("## Errors")[0]
+    assert set(re.findall(r"^\| `(\w+)` \|", section, re.MULTILINE)) == set(actions.ACTIONS)
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            assert (page.parent / target).exists(), target
+
+
+def test_files_that_the_readme_names_are_there():
+    for name in re.findall(r"`((?:tests|configs|docs|format_plugins|clients)/[\w./]+)`", (ROOT / "README.md").read_text()):
+        assert (ROOT / name).exists(), name
+
+
+def test_verbs_that_documents_name_are_the_makefiles():
+    verbs = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    for page in DOCUMENTS:
+        assert set(re.findall(r"`make ([a-z]+)|^make ([a-z]+)", page.read_text(), re.MULTILINE)) <= {
+            pair for verb in verbs for pair in ((verb, ""), ("", verb))
+        }
+
+
+def test_the_changelog_begins_with_this_version():
+    versions = re.findall(r"^## (\d\S*)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert versions[0] == __version__
+
+
+def test_no_module_is_longer_than_it_should_be():
+    sources = [
+        path for folder in ("flight_server", "format_plugins", "clients/python") for path in (ROOT / folder).rglob("*.py")
+    ]
+    assert {path.name for path in sources if len(path.read_text().splitlines()) > 350} == set()
+
+
+def test_who_may_import_whom():
+    command = shutil.which("lint-imports", path=Path(sys.executable).parent)
+    done = subprocess.run([command], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
