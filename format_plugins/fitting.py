@@ -84,7 +84,7 @@ class _Column:
         try:
             if not self._same_type:
                 _check_types(has, field.type)
-                pa.schema([pa.field("", has)]).empty_table().column(0).cast(field.type)
+                _own_values(pa.nulls(0, has)).cast(field.type)
         except (_Lossy, *_ARROW_REFUSALS) as error:
             raise self._misfit(error) from None
 
@@ -99,6 +99,7 @@ class _Column:
     def _converted(self, array: _Array) -> _Array:
         converted = array
         if not self._same_type:
+            array = _own_values(array)
             converted = array.cast(self._field.type, safe=True)
             _check_values(array, converted)
             _check_nested_nulls(converted)
@@ -174,8 +175,8 @@ def _check_values(before: _Array, after: _Array) -> None:
         for index, values in enumerate(before.flatten()):
             _check_values(values, others[after.type.get_field_index(before.type.field(index).name)])
     elif pa.types.is_map(before.type) and pa.types.is_map(after.type):
-        for values, others in zip(before.flatten().flatten(), after.flatten().flatten(), strict=True):
-            _check_values(values, others)
+        _check_values(before.keys, after.keys)
+        _check_values(before.items, after.items)
     elif _is_list(before.type) and _is_list(after.type):
         _check_values(before.flatten(), after.flatten())
     else:
@@ -202,11 +203,22 @@ def _check_nested_nulls(array: _Array) -> None:
             if not array.type.field(index).nullable and values.null_count > array.null_count:
                 raise _Lossy(f"its field {array.type.field(index).name!r} is null")
             _check_nested_nulls(values)
-    elif _is_list(array.type) or pa.types.is_map(array.type):
+    elif pa.types.is_map(array.type):
+        if not array.type.item_field.nullable and array.items.null_count:
+            raise _Lossy("a value of a map is null")
+        _check_nested_nulls(array.items)
+    elif _is_list(array.type):
         values = array.flatten()
         if not array.type.field(0).nullable and values.null_count:
             raise _Lossy("an element is null")
         _check_nested_nulls(values)
+
+
+def _own_values(array: _Array) -> _Array:
+    """Return ``array`` without what its slices left outside: a cast looks at that too. Runs, which none casts, decoded."""
+    if isinstance(array, pa.RunEndEncodedArray):
+        return pc.call_function("run_end_decode", [array])
+    return pa.concat_arrays([array]) if array.type.num_fields else array
 
 
 def _plain(array: _Array) -> _Array:

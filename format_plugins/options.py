@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
 
@@ -25,33 +26,36 @@ def option(default: Any, doc: str, *, unit: str = "") -> Any:  # noqa: ANN401 - 
     """Declare one option: its default, what it does in a sentence, and its unit if it has one."""
     metadata = {"doc": doc, "unit": unit}
     if isinstance(default, dict | list | set):
-        return dataclasses.field(default_factory=lambda: default, metadata=metadata)
+        return dataclasses.field(default_factory=lambda: copy.deepcopy(default), metadata=metadata)
     return dataclasses.field(default=default, metadata=metadata)
 
 
 def decode(config_type: type[T], values: Mapping[str, Any] | None, *, where: str = "", base: T | None = None) -> T:
-    """Make a ``config_type`` of ``values``, laid over ``base`` when there is one.
+    """Make a ``config_type`` of ``values``, laid over ``base`` when there is one, section by section.
 
     ``where`` prefixes the key in messages (``plugins.plugin_configs.csv``). Raises ``OptionError`` that names the
     key, the value and what was wanted; for an unknown key, the known ones and the nearest.
     """
     values = {} if values is None else values
     if not isinstance(values, Mapping):
-        raise OptionError(f"{where or 'the options'} must be a mapping, not {_kind(values)}", key=where)
+        raise OptionError(f"{where or 'the options'} must be a mapping, not {_kind(values)}", key=where.rpartition(".")[2])
     hints = get_type_hints(config_type, include_extras=True)
-    names = tuple(item.name for item in dataclasses.fields(config_type))  # type: ignore[arg-type]
+    fields = dataclasses.fields(config_type)  # type: ignore[arg-type]
+    names = tuple(item.name for item in fields)
     given = {}
     for key, value in values.items():
         path = f"{where}.{key}" if where else str(key)
         if key not in names:
             raise OptionError(unknown(path, str(key), names), key=str(key), known=names)
-        given[key] = _converted(value, hints[key], path)
+        given[key] = _converted(value, hints[key], path, base=getattr(base, key, None))
+    if base is None:
+        _check_complete(fields, given, where)
     try:
         return config_type(**given) if base is None else dataclasses.replace(base, **given)  # type: ignore[type-var]
     except (TypeError, ValueError) as error:  # a check in __post_init__, or an option without a default
         if isinstance(error, OptionError):
             raise
-        raise OptionError(f"{where + ': ' if where else ''}{error}", key=where) from None
+        raise OptionError(f"{where + ': ' if where else ''}{error}", key=where.rpartition(".")[2]) from None
 
 
 def unknown(path: str, key: str, names: Iterable[str]) -> str:
@@ -68,15 +72,31 @@ def nearest(name: str, names: Iterable[str]) -> str | None:
     return found[0] if found else None
 
 
-def _converted(value: Any, wanted: Any, path: str) -> Any:  # noqa: ANN401 - any option of any type
-    if dataclasses.is_dataclass(wanted) and isinstance(wanted, type):
+def _check_complete(fields: tuple[dataclasses.Field[Any], ...], given: Mapping[str, Any], where: str) -> None:
+    for item in fields:
+        if item.name not in given and item.default is item.default_factory is dataclasses.MISSING and item.init:
+            path = f"{where}.{item.name}" if where else item.name
+            raise OptionError(f"{path} is missing, and it has no default", key=item.name)
+
+
+def _converted(value: Any, wanted: Any, path: str, *, base: Any) -> Any:  # noqa: ANN401 - any option of any type
+    section = _section(wanted)
+    if section is not None and not (value is None and section is not wanted):
         if value is None:
             raise OptionError(f"{path} must be a mapping, not nothing", key=path.rpartition(".")[2])
-        return decode(wanted, value, where=path)
+        return decode(section, value, where=path, base=base)
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
         raise OptionError(f"{path}: {error}, in {value!r:.80}", key=path.rpartition(".")[2]) from None
+
+
+def _section(wanted: Any) -> Any:  # noqa: ANN401 - a type, or what stands for one
+    """Return the dataclass that ``wanted`` is, or is when it is not None; msgspec would let unknown keys of it pass."""
+    for kind in (wanted, *get_args(wanted)):
+        if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+            return kind if kind is wanted or set(get_args(wanted)) == {kind, type(None)} else None
+    return None
 
 
 def _kind(value: object) -> str:

@@ -122,8 +122,8 @@ def _leaves(path: str, array: _Array) -> Iterator[tuple[str, _Array]]:
         for index, values in enumerate(array.flatten()):
             yield from _leaves(f"{path}.{kind.field(index).name}", values)
     elif pa.types.is_map(kind):
-        for name, values in zip(("key", "value"), array.flatten().flatten(), strict=True):
-            yield from _leaves(f"{path}.key_value.{name}", values)
+        yield from _leaves(f"{path}.key_value.key", array.keys)
+        yield from _leaves(f"{path}.key_value.value", array.items)
     elif kind.num_fields and not pa.types.is_union(kind):
         yield from _leaves(f"{path}.list.element", array.flatten())
     else:
