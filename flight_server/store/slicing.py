@@ -8,9 +8,8 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from flight_server.store.views import children, compacted, is_view
+from format_plugins.slicing import TARGET_BYTES
 
-#: Data of one stored record batch: readers pass them on as they are, and clients' gRPC takes 4 MiB.
-TARGET_BYTES = 2 << 20
 #: A piece may be this much larger before it is halved once more.
 _SLACK = 1.25
 #: Halving that saves less than this has met data that its slices share; it is written whole.

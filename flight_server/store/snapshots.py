@@ -15,8 +15,8 @@ from flight_server.store.faults import damaged
 from flight_server.store.leases import Lease, Leases
 from flight_server.store.reading import SegmentReaders
 from flight_server.store.segments import Segment
-from flight_server.store.slicing import TARGET_BYTES
 from format_plugins.options import nearest
+from format_plugins.slicing import TARGET_BYTES
 
 #: A snapshot of so few segments is opened whole, and Arrow reads all of them without Python. What takes memory then is
 #: the description of each column of each batch, about a kilobyte.

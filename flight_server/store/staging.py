@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Self
 
 import pyarrow as pa
 
-from flight_server.errors import IncompletePut, Unsupported
+from flight_server.errors import IncompletePut, SchemaMismatch, Unsupported
 from flight_server.store.commits import Committer
 from flight_server.store.faults import translated
 from flight_server.store.fitting import Fit
@@ -57,12 +58,10 @@ class StagedPut:
         with self._lock:
             self._check_open()
             fitted = batch if self._fit is None else self._fit.apply(batch)
-            try:
+            if not fitted.schema.equals(self._schema):
+                raise SchemaMismatch("a record batch has not the schema that its stream announced")
+            with _faults():
                 self._writer.write(fitted)
-            except OSError as error:
-                raise translated(error) from error
-            except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-                raise Unsupported(f"these rows cannot be stored: {error}") from error
             self.rows = self._writer.rows
             self.bytes = self._writer.bytes
 
@@ -88,10 +87,8 @@ class StagedPut:
                 self._writer.discard()
 
     def _committed(self, details: dict[str, object]) -> Receipt:
-        try:
+        with _faults():
             sealed = self._writer.seal()
-        except OSError as error:
-            raise translated(error) from error
         self.bytes = self._writer.bytes
         put = Put(
             dataset=self._dataset,
@@ -111,3 +108,14 @@ class StagedPut:
     def _check_open(self) -> None:
         if self.ended:
             raise IncompletePut("the put has ended already: it was committed or discarded")
+
+
+@contextlib.contextmanager
+def _faults() -> Iterator[None]:
+    """Say what the disk, or Arrow, refused in the client's terms."""
+    try:
+        yield
+    except OSError as error:
+        raise translated(error) from error
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        raise Unsupported(f"these rows cannot be stored: {error}") from error

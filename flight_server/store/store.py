@@ -13,7 +13,7 @@ from typing import Self
 import pyarrow as pa
 
 from flight_server.config import StoreConfig
-from flight_server.errors import UnknownDataset
+from flight_server.errors import DatasetExists, SchemaMismatch, UnknownDataset
 from flight_server.failpoints import Failpoints
 from flight_server.store.catalog import Catalog
 from flight_server.store.commits import Committer
@@ -138,9 +138,12 @@ class Store:
 
     def stage(self, dataset: str, schema: pa.Schema, *, mode: Mode, put_id: str | None) -> StagedPut:
         """Begin a put of batches of ``schema``. Raises ``SchemaMismatch`` and ``DatasetExists``; ``commit`` checks again."""
-        current = self._catalog.current(dataset)
-        check_mode(mode, current, dataset)
-        fit = Fit(dataset, current.schema, schema) if current is not None and mode == "append" else None
+        try:
+            fit = self._fit(dataset, schema, mode)
+        except (DatasetExists, SchemaMismatch):
+            if put_id is None or self.put_status(put_id) is None:
+                raise
+            fit = None  # the same put was committed a moment ago: this one's commit will be answered with its receipt
         kept = schema if fit is None else fit.wanted
         staged = StagedPut(
             dataset=dataset,
@@ -203,6 +206,11 @@ class Store:
             "mapped_bytes": self._readers.maps.mapped_bytes(),
             "upkeep_heartbeat": None if self._upkeep is None else self._upkeep.heartbeat,
         }
+
+    def _fit(self, dataset: str, schema: pa.Schema, mode: Mode) -> Fit | None:
+        current = self._catalog.current(dataset)
+        check_mode(mode, current, dataset)
+        return Fit(dataset, current.schema, schema) if current is not None and mode == "append" else None
 
     def _writer(self, schema: pa.Schema) -> SegmentWriter:
         return SegmentWriter(schema, self._folder, self._config.inline_limit_bytes, self._failpoints)

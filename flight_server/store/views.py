@@ -36,9 +36,9 @@ def _compacted(column: pa.Array[Any]) -> pa.Array[Any]:
     if not _holds(kind, is_view):
         return column
     try:
-        if _holds(kind, _is_list_view):
-            return pa.concat_arrays([column.slice(0, 0), column])
-        return column.cast(_without_views(kind)).cast(kind)
+        if children(kind):  # joining cuts nested values to those of the slice; the views among them stay long
+            column = pa.concat_arrays([column.slice(0, 0), column])
+        return column if _holds(kind, _is_list_view) else column.cast(_without_views(kind)).cast(kind)
     except pa.ArrowNotImplementedError:
         return column
 
