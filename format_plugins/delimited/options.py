@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -13,6 +14,12 @@ from format_plugins.type_names import parse_type
 MAX_HELD_BYTES = 1 << 30
 #: Encodings that are no character sets: their decoders take time that grows with the square of the length.
 _NO_CHARACTER_SETS = frozenset({"idna", "punycode"})
+#: The most null, true or false texts, and their longest: pyarrow's parser kills the process for very many.
+_MAX_TEXTS = 100
+
+_DIRECTIVES = "%Y %y %m %d %e %j %b %B %a %A %H %I %M %S %p %z %T %D %F %R"
+_DIRECTIVE = "%[" + "".join(_DIRECTIVES.replace("%", "").split()) + "]"
+_TIMESTAMP_FORMAT = re.compile(rf"(?=.*{_DIRECTIVE})(?:[^%\0]|{_DIRECTIVE}|%%){{1,200}}", re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +44,7 @@ class DelimitedOptions:
     null_text: str | None = option(None, "what is written for null; null: the first of null_values")
     true_values: tuple[str, ...] = option(("true", "True", "TRUE"), "texts that mean true; the first one is written")
     false_values: tuple[str, ...] = option(("false", "False", "FALSE"), "texts that mean false; the first one is written")
-    decimal_point: str = option(".", "the character before the fraction of a number")
+    decimal_point: Literal[".", ","] = option(".", "the character before the fraction of a number")
     timestamp_formats: tuple[str, ...] = option((), "strptime formats of timestamps; ISO 8601 is always understood")
     encoding: str = option("utf-8", "the character set of the document: utf-8, utf-16, latin-1, ...")
     quoting: Literal["needed", "all", "none"] = option("needed", "which values are quoted when writing; nulls never are")
@@ -55,6 +62,7 @@ class DelimitedOptions:
         _check_names(self)
         _check_bounds(self)
         _check_texts(self)
+        _check_formats(self.timestamp_formats)
         for column, text in self.column_types.items():
             try:
                 parse_type(text)
@@ -71,6 +79,8 @@ class DelimitedOptions:
 
 def _check_characters(options: DelimitedOptions) -> None:
     characters = {"delimiter": options.delimiter, "decimal_point": options.decimal_point}
+    if options.decimal_point not in {".", ","}:
+        raise ValueError(f"decimal_point must be a point or a comma, not {options.decimal_point!r:.40}")
     characters |= {key: value for key, value in (("quote", options.quote), ("escape", options.escape)) if value is not None}
     for key, value in characters.items():
         if len(value) != 1 or not value.isascii() or value in "\r\n\0":
@@ -96,11 +106,20 @@ def _check_names(options: DelimitedOptions) -> None:
     for key, names in (("column_names", options.column_names), ("columns", options.columns)):
         if names is None:
             continue
+        _check_unicode(key, names)
         if not names:
             raise ValueError(f"{key} is empty: name at least one column, or leave it out")
         if len(set(names)) < len(names):
             twice = next(name for name in names if names.count(name) > 1)
             raise ValueError(f"{key} names {twice!r:.80} twice")
+
+
+def _check_unicode(key: str, texts: tuple[str, ...]) -> None:
+    for text in texts:
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise ValueError(f"{key}: {text!r:.80} cannot be written in UTF-8") from None
 
 
 def _check_bounds(options: DelimitedOptions) -> None:
@@ -112,12 +131,18 @@ def _check_bounds(options: DelimitedOptions) -> None:
 
 
 def _check_texts(options: DelimitedOptions) -> None:
+    for key in ("null_values", "true_values", "false_values"):
+        texts = getattr(options, key)
+        if len(texts) > _MAX_TEXTS or any(len(text) > _MAX_TEXTS for text in texts):
+            raise ValueError(f"{key} may hold {_MAX_TEXTS} texts of {_MAX_TEXTS} characters")
+        _check_unicode(key, texts)
     both = set(options.true_values) & set(options.false_values)
     if both:
         raise ValueError(f"{min(both)!r:.40} is in true_values and in false_values")
     if not options.true_values or not options.false_values:
         raise ValueError("true_values and false_values need at least one text each")
     special = {options.delimiter, options.quote, options.escape, "\r", "\n"}
+    _check_unicode("null_text", (options.written_null,))
     texts = {"null_text": options.written_null, "true_values": options.true_values[0], "false_values": options.false_values[0]}
     for key, text in texts.items():
         if special.intersection(text):
@@ -126,3 +151,10 @@ def _check_texts(options: DelimitedOptions) -> None:
             raise ValueError(f"{key}: {text!r:.40} is a null value, too")
     if options.quoting == "all" and options.quote is None:
         raise ValueError('quoting is "all", but quote is null')
+
+
+def _check_formats(formats: tuple[str, ...]) -> None:
+    # pyarrow kills the process for an empty format; what it does not know, the C library may take for anything.
+    for each in formats:
+        if not _TIMESTAMP_FORMAT.fullmatch(each):
+            raise ValueError(f"timestamp_formats: {each!r:.80} is not made of texts and {_DIRECTIVES}")
