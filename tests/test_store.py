@@ -1,9 +1,13 @@
+import re
 import threading
 import time
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
+import xxhash
 from store_folder import Clock, files, held, numbers, opened, put
+from structlog.testing import capture_logs
 
 from flight_server.errors import (
     BadRequest,
@@ -393,6 +397,47 @@ def test_the_background_compacts_and_sweeps_by_itself(tmp_path):
         assert store.stats()["segments"] <= 3
         assert held(store, "d") == list(range(32))
         assert time.time() - store.stats()["upkeep_heartbeat"] < 20
+
+
+def test_an_error_in_the_background_is_logged_and_the_next_run_succeeds(tmp_path):
+    with (
+        capture_logs() as logs,
+        opened(
+            tmp_path,
+            background=True,
+            sweep_interval_secs=0.02,
+            compact_min_segments=4,
+            failpoints="store.compact.started=raise@1",
+        ) as store,
+    ):
+        for n in range(8):
+            put(store, "d", numbers(n))
+        deadline = time.monotonic() + 20
+        while len(store.snapshot("d").segments) > 4 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        assert held(store, "d") == list(range(8))
+        assert len(store.snapshot("d").segments) <= 4
+    assert [entry["task"] for entry in logs if entry["log_level"] == "error"] == ["compaction"]
+
+
+def mapped_now():
+    return int(re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
+
+
+@pytest.mark.parametrize("puts", [1, 40], ids=["natively", "with Python"])
+def test_pages_that_were_read_are_let_go_of(tmp_path, puts):
+    batch = numbers(*range(1 << 17))
+    with opened(tmp_path) as store:
+        for _ in range(puts):
+            put(store, "d", *[batch] * (320 // puts))
+        with store.snapshot("d") as snapshot:
+            before = peak = mapped_now()
+            for batch in snapshot.reader():
+                batch.validate(full=True)
+                xxhash.xxh3_64_digest(batch.column(0).buffers()[1])  # every page
+                peak = max(peak, mapped_now())
+    assert snapshot.rows * 8 >= 320 << 20
+    assert peak - before < 200 << 20
 
 
 def test_a_closed_store_takes_and_gives_nothing_more(tmp_path):

@@ -86,7 +86,11 @@ class Catalog:
         try:
             with self.reading() as db:
                 _prepare(db)
+        except CatalogRefused:
+            self.close()
+            raise
         except sqlite3.DatabaseError as error:
+            self.close()
             raise CatalogRefused(f"the catalogue {path} cannot be read ({error}): restore the folder from a copy") from error
 
     def connect(self) -> sqlite3.Connection:
