@@ -118,12 +118,11 @@ class BlockDecoder:
 
 
 def _zero_patterns(options: DelimitedOptions, numbers: Sequence[Column]) -> list[str]:
-    """Patterns that find a number with a zero in front at the start of a field; each begins with a literal, for speed."""
-    starts = [options.delimiter] if any(column.position for column in numbers) else []
-    starts += [options.quote] if numbers and options.quote else []
-    patterns = [f"\\x{{{ord(start):x}}}0[0-9xX]" for start in starts]
+    """Return patterns that find a zero in front at the start of a field; each begins with a literal, for speed."""
+    zero = (f"\\x{{{ord(options.quote):x}}}?" if options.quote else "") + "0[0-9xX]"
+    patterns = [f"\\x{{{ord(options.delimiter):x}}}{zero}"] if any(column.position for column in numbers) else []
     if any(column.position == 0 for column in numbers):
-        patterns += ["\\n0[0-9xX]", "\\r0[0-9xX]", _ZERO_IN_FRONT]
+        patterns += [rf"\n{zero}", rf"\r{zero}", f"^{zero}"]
     return patterns
 
 
