@@ -31,6 +31,8 @@ log = structlog.get_logger("flight_server")
 _SWITCH_INTERVAL_SECS = 0.0005
 #: How long streams that were cut have to unwind before the process ends without them.
 _UNWIND_SECS = 2.0
+#: How often the main thread looks whether a signal has come.
+_LOOK_SECS = 0.25
 
 
 class Server:
@@ -102,7 +104,8 @@ def run(config: Config) -> None:
     gc.freeze()  # what lives as long as the server need not be looked at again
     print(json.dumps({"event": "ready", "location": server.location, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract
     log.info("serving", location=server.location)
-    stop.wait()
+    while not stop.wait(_LOOK_SECS):
+        pass  # a signal that the kernel gives to another thread does not wake this one, which has to handle it
     log.info("stopping: running streams are drained", timeout_secs=config.server.drain_timeout_secs)
     clean = server.stop()
     log.info("stopped", clean=clean)

@@ -39,13 +39,20 @@ def exchange(
         output = _native(wanted) if sink is None else sink.batches(wanted, selection.schema)
         with closing(output):
             for batch in output:
-                writer.write_batch(batch)
+                _write(writer, batch)
         if context.is_cancelled():
             raise IncompletePut("the call was cancelled before its end")
         if request.limit is None:
             incoming.check_figures(rows=rows.rows, document=source.of_document)
         else:
             incoming.drain()  # what lies behind the limit is of no interest
+
+
+def _write(writer: flight.MetadataRecordBatchWriter, batch: pa.RecordBatch) -> None:
+    try:
+        writer.write_batch(batch)
+    except flight.FlightInternalError:  # how Flight says that nobody reads any more
+        raise IncompletePut("the client has gone before the end") from None
 
 
 def _sink(host: Host, side: Side, leases: ExitStack) -> Writer | None:
