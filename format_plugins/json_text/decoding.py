@@ -18,7 +18,7 @@ from format_plugins.json_text.elements import ElementCutter
 from format_plugins.json_text.faults import PARSE_ERRORS, RecordError, UnfitError
 from format_plugins.json_text.leaves import Reading, Rules, exact_double
 from format_plugins.json_text.lines import cut_lines
-from format_plugins.json_text.locating import located, unfit
+from format_plugins.json_text.locating import located, refused, unfit
 from format_plugins.json_text.nesting import record
 from format_plugins.json_text.options import JsonOptions
 from format_plugins.json_text.records import Block, Elements, Parsers
@@ -151,7 +151,7 @@ class BlockDecoder:
             return None
         try:
             return self._batch(records)
-        except (UnfitError, pa.ArrowException) as error:
+        except UnfitError as error:
             raise self._first_unfit(block, records, error) from None
 
     @cached_property
@@ -184,7 +184,7 @@ class BlockDecoder:
         arrays = [columns.field(number) for number in range(len(self._schema))]
         return pa.RecordBatch.from_arrays(arrays, schema=self._schema)
 
-    def _first_unfit(self, block: Block, records: list[Any], error: Exception) -> RecordError:
+    def _first_unfit(self, block: Block, records: list[Any], error: UnfitError) -> RecordError:
         """Find the first record that fails: the first ``high`` do, the first ``low`` do not."""
         low, high = 0, len(records)
         while high - low > 1:
@@ -192,9 +192,9 @@ class BlockDecoder:
             try:
                 self._batch(records[:middle])
                 low = middle
-            except (UnfitError, pa.ArrowException) as earlier:
+            except UnfitError as earlier:
                 high, error = middle, earlier
-        wrong = unfit(error, self._row)
+        wrong = unfit(self._row, error.path, error.value, str(error))
         wrong.index = high - 1
         start, _ = next(itertools.islice(block.extents(), high - 1, None))
         wrong.offset = block.offset + start
@@ -204,6 +204,8 @@ class BlockDecoder:
 def _columnar(text: bytes, schema: pa.Schema, rows: int) -> Any:  # noqa: ANN401 - a struct array
     try:
         (batch,) = pa.RecordBatchReader.from_stream(arro3.io.read_json(text, schema, batch_size=rows))
+    except pa.ArrowInvalid as error:
+        raise refused(error) from None
     except BaseException as error:
         if type(error).__name__ != "PanicException":  # what a panic of Rust becomes, and no Exception
             raise

@@ -31,12 +31,12 @@ def written_lines(batches: pa.RecordBatchReader, options: JsonOptions) -> Iterat
 
 
 def written_array(batches: pa.RecordBatchReader, options: JsonOptions) -> Iterator[bytes]:
-    """Yield an array of objects, each on a line of its own; ``[]`` for no rows."""
-    before = b"[\n"
+    """Yield an array of objects; ``[]`` for no rows."""
+    before = b"["
     for lines in written_lines(batches, options):
-        yield before + lines[:-1].replace(b"\n", b",\n")  # a line feed within a string is written as \n
-        before = b",\n"
-    yield b"[]\n" if before == b"[\n" else b"\n]\n"
+        yield before + lines[:-1].replace(b"\n", b",")  # within strings, a line feed is written as two characters
+        before = b","
+    yield b"[]" if before == b"[" else b"]"
 
 
 def _lines(batch: pa.RecordBatch, options: JsonOptions) -> bytes:

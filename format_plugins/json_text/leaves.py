@@ -12,16 +12,15 @@ import msgspec
 import pyarrow as pa
 
 from format_plugins.contract import UnsupportedError
+from format_plugins.json_text.decimals import of_texts
 from format_plugins.json_text.faults import UnfitError
+from format_plugins.json_text.kinds import Array, Type, is_text
 from format_plugins.json_text.options import JsonOptions
 
-# Which class of array or type it is was asked at run time; the stubs would have it declared.
-Array: TypeAlias = Any
-Type: TypeAlias = Any
 Finish: TypeAlias = Callable[[Array], Array]
 
-#: (bits, largest value, integers up to here are exact) of the floating-point types.
-_FLOATS = {16: (65504.0, 1 << 11), 32: (3.4028234663852886e38, 1 << 24), 64: (None, 1 << 53)}
+#: By their bits, the least double that rounds to infinity in a float, and the integer up to which it holds all.
+_FLOATS = {16: (65520.0, 1 << 11), 32: (float.fromhex("0x1.ffffffp+127"), 1 << 24), 64: (None, 1 << 53)}
 _NON_FINITE = Literal["NaN", "Infinity", "-Infinity"]
 _FRACTIONS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
@@ -107,12 +106,12 @@ def _integer(type_: Type, _: Rules) -> Reading:
 
 
 def _float(type_: Type, rules: Rules) -> Reading:
-    most, exact = _FLOATS[type_.bit_width]
-    number: Any = float if most is None else Annotated[float, msgspec.Meta(ge=-most, le=most)]
+    limit, exact = _FLOATS[type_.bit_width]
+    number: Any = float if limit is None else Annotated[float, msgspec.Meta(gt=-limit, lt=limit)]
     check: Any = Annotated[int, msgspec.Meta(ge=-exact, le=exact)] | number
     if rules.options.non_finite == "string":
         return Reading(check | _NON_FINITE, type_)
-    return Reading(ExactDouble if rules.large_integers and most is None else check, type_)
+    return Reading(ExactDouble if rules.large_integers and limit is None else check, type_)
 
 
 def _timestamp(type_: Type, _: Rules) -> Reading:
@@ -131,7 +130,7 @@ def _duration(type_: Type, rules: Rules) -> Reading:
 
 
 def _decimal(type_: Type, _: Rules) -> Reading:
-    return Reading(Decimal, pa.string(), _casting(type_))  # the parser keeps the digits; a cast of text never rounds
+    return Reading(Decimal, pa.string(), lambda array: converted(lambda part: of_texts(part, type_), array))
 
 
 def _binary(type_: Type, rules: Rules) -> Reading:
@@ -153,22 +152,6 @@ def _base64(text: str) -> bytes:
 
 def _casting(type_: Type) -> Finish:
     return lambda array: converted(lambda part: part.cast(type_), array)
-
-
-def is_text(type_: Type) -> bool:
-    """Tell whether ``type_`` is one of Arrow's three types of text."""
-    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
-
-
-def is_list(type_: Type) -> bool:
-    """Tell whether ``type_`` is one of Arrow's five list types."""
-    return (
-        pa.types.is_list(type_)
-        or pa.types.is_large_list(type_)
-        or pa.types.is_fixed_size_list(type_)
-        or pa.types.is_list_view(type_)
-        or pa.types.is_large_list_view(type_)
-    )
 
 
 def _is_binary(type_: Type) -> bool:

@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 
 from format_plugins.json_text.faults import PARSE_ERRORS, RecordError, UnfitError
-from format_plugins.json_text.leaves import is_list
+from format_plugins.json_text.kinds import is_list
 from format_plugins.json_text.records import Block, Lines
 from format_plugins.json_text.renaming import real_name
 
@@ -45,17 +45,17 @@ def located(error: Exception, block: Block, extent: tuple[int, int], row: pa.Str
     )
 
 
-def unfit(error: Exception, row: pa.StructType) -> RecordError:
-    """Return what is wrong with a value that was parsed and then did not go into its column."""
-    reason = str(error).partition("\n")[0]
-    if isinstance(error, UnfitError):
-        return _unfit(row, error.path, error.value, reason)
-    path = real_name("".join(f".{name}" for name in _READER_FIELD.findall(reason)))  # the columnar reader's words
-    found = _READER_VALUE.search(reason)
-    return _unfit(row, path, found[1] if found else None, reason.rpartition(": ")[2])
+def refused(error: pa.ArrowInvalid) -> UnfitError:
+    """Return what the columnar reader says about a value that it does not take."""
+    message = str(error).partition("\n")[0]
+    found = _READER_VALUE.search(message)
+    unfit = UnfitError(message.rpartition(": ")[2], found[1] if found else None)
+    unfit.path = real_name("".join(f".{name}" for name in _READER_FIELD.findall(message)))
+    return unfit
 
 
-def _unfit(row: pa.StructType | None, path: str, value: str | None, reason: str) -> RecordError:
+def unfit(row: pa.StructType | None, path: str, value: str | None, reason: str) -> RecordError:
+    """Return what is to be said about a value that its column cannot hold."""
     type_ = field_at(row, path) if row and path else None
     fit = "cannot be read" if type_ is None else f"does not fit {type_}"
     example = msgspec.json.encode({_first_name(row, path) if row and path else "column": "..."}).decode()
@@ -105,7 +105,7 @@ def _wrong_type(message: str, block: Block, extent: tuple[int, int], row: pa.Str
             return RecordError(problem, offset=offset, column=f"{path}.{named[1]}".removeprefix("."), option=option)
     if not path:
         return RecordError(f"each record must be an object ({reason}){_hint(message, text, block)}", offset=offset)
-    error = _unfit(row, path, _value_at(text, path), reason)
+    error = unfit(row, path, _value_at(text, path), reason)
     error.offset = offset
     return error
 

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
 from format_plugins.json_text.faults import UnfitError
-from format_plugins.json_text.leaves import Array, Finish, Reading, Rules, Type, converted, is_list, is_text, leaf
+from format_plugins.json_text.kinds import Array, Type, is_extension, is_list, is_text
+from format_plugins.json_text.leaves import Finish, Reading, Rules, converted, leaf
 from format_plugins.json_text.renaming import safe_name
 
 
@@ -43,9 +44,7 @@ def record(type_: Type, rules: Rules, depth: int, *, forbid_unknown: bool) -> Re
     carrier = pa.struct(
         [field.with_type(inner.carrier).with_name(name) for field, inner, name in zip(type_, readings, safe, strict=True)]
     )
-    if all(inner.finish is None for inner in readings) and all(
-        name == field.name for name, field in zip(names, type_, strict=True)
-    ):
+    if safe == names and all(inner.finish is None for inner in readings):
         return Reading(check, carrier)
 
     def finish(array: Array) -> Array:
@@ -56,11 +55,6 @@ def record(type_: Type, rules: Rules, depth: int, *, forbid_unknown: bool) -> Re
         return _rebuilt(type_, array, columns)
 
     return Reading(check, carrier, finish)
-
-
-def is_extension(type_: Type) -> bool:
-    """Tell whether ``type_`` is an extension type, which is carried as its storage."""
-    return isinstance(type_, pa.BaseExtensionType)
 
 
 def _check(field: pa.Field[Any], inner: Reading) -> Any:  # noqa: ANN401 - a type of the parser

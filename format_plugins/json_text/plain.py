@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
-from format_plugins.json_text.leaves import Array, Type, is_list, is_text
-from format_plugins.json_text.nesting import is_extension
+from format_plugins.json_text.kinds import Array, Type, is_extension, is_list, is_text
 from format_plugins.json_text.options import JsonOptions
 
 #: Makes a plain array of an array; None: it is plain as it is.
@@ -125,6 +124,10 @@ def _map(type_: Type, place: Place, depth: int) -> Plain:
         parents = pc.list_parent_indices(lists)
         if pa.table([parents, keys], ["row", "key"]).group_by(["row", "key"]).aggregate([]).num_rows < len(keys):
             raise place.refusal("a map holds the same key twice, which a JSON object cannot")
+        if values.null_count and not place.options.explicit_nulls:
+            raise place.refusal(
+                "without explicit_nulls the keys of a map whose values are null would be lost", "explicit_nulls"
+            )
         offsets = _offsets(pc.list_value_length(lists))
         return pa.MapArray.from_arrays(offsets, keys.cast(pa.string()), _applied(inner, values), mask=array.is_null())
 

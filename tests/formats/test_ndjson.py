@@ -1,0 +1,15 @@
+"""The format ``ndjson``, as the host uses it."""
+
+import pyarrow as pa
+
+from format_plugins.builtin import json_lines
+from format_plugins.streams import ByteStream
+
+
+def test_a_table_goes_out_as_lines_and_comes_back():
+    plugin = json_lines.create_plugin()
+    codec = plugin.create_format(plugin.config_type())
+    rows = pa.table({"a": [1, None], "b": ["x", "y"]})
+    text = b"".join(codec.write_batches(rows.to_reader()))
+    assert (plugin.metadata().name, text) == ("ndjson", b'{"a":1,"b":"x"}\n{"a":null,"b":"y"}\n')
+    assert codec.read_batches_from_stream(None, ByteStream([text])).read_all() == rows
