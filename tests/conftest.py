@@ -13,8 +13,13 @@ import uuid
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 import flight_client
+
+# How long an example takes says more of the machine than of the code.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECS = 60
@@ -24,7 +29,7 @@ STOP_SECS = 60
 class RunningServer:
     """A server process. Its folders outlive it: ``restart`` serves the same data again, on another port."""
 
-    def __init__(self, folder, settings):
+    def __init__(self, folder, overrides):
         self.store_dir = folder / "store"
         self.plugin_dir = folder / "plugins"
         self.log_file = folder / "server.log"
@@ -32,7 +37,7 @@ class RunningServer:
             "server.location": "grpc://127.0.0.1:0",
             "store.path": self.store_dir,
             "plugins.plugin_dir": self.plugin_dir,
-            **settings,
+            **overrides,
         }
         self.process = None
         self.location = None
@@ -48,7 +53,8 @@ class RunningServer:
             command += ["--set", f"{name}={value if isinstance(value, str | Path) else json.dumps(value)}"]
         with self.log_file.open("ab") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=log, cwd=ROOT)
-        self.location = self._ready()["location"]
+        with self.process.stdout:
+            self.location = self._ready()["location"]
 
     def stop(self):
         """Stop it as an operator does; it must end well. Nothing happens when it has ended before."""
@@ -57,24 +63,20 @@ class RunningServer:
             try:
                 code = self.process.wait(STOP_SECS)
             except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+                self.kill()
                 pytest.fail(f"the server did not stop within {STOP_SECS} s; its log ends:\n{self.log_tail()}")
             assert code == 0, f"the server ended with {code}; its log ends:\n{self.log_tail()}"
-        self.process.stdout.close()
 
     def kill(self):
         """Kill it as a power cut does."""
         self.process.kill()
         self.process.wait()
-        self.process.stdout.close()
 
     def restart(self, number=signal.SIGTERM):
         """Serve the same folders again; ``number`` ends the process when it still runs."""
         if self.process.poll() is None:
             os.kill(self.pid, number)
             self.process.wait(STOP_SECS)
-        self.process.stdout.close()
         self.start()
 
     def log_tail(self, lines=40):
@@ -97,8 +99,8 @@ class RunningServer:
 
 
 @contextlib.contextmanager
-def _running(folder, settings):
-    server = RunningServer(folder, settings)
+def _running(folder, overrides):
+    server = RunningServer(folder, overrides)
     try:
         yield server
     finally:
@@ -125,8 +127,8 @@ def server_factory(tmp_path_factory):
     with contextlib.ExitStack() as stack:
         made = []
 
-        def make(**settings):
-            made.append(stack.enter_context(_running(tmp_path_factory.mktemp("made-server"), settings)))
+        def make(**overrides):
+            made.append(stack.enter_context(_running(tmp_path_factory.mktemp("made-server"), overrides)))
             return made[-1]
 
         make.made = made

@@ -31,11 +31,8 @@ _SMALL, _LARGE = "weather/seattle", "weather/seattle-many-times"
 
 def run(report: Report | None = None) -> None:
     """Run all steps; raise ``DemoFailed`` with a sentence when one of them fails. Nothing is left behind."""
-    try:
-        with _ended_by_signals(), serving() as server, flight_client.connect(server.location) as client:
-            _Demo(server, client, report or Report()).steps()
-    except flight_client.FlightClientError as error:
-        raise DemoFailed(f"the server answered [{error.code}] {error}") from None
+    with _ended_by_signals(), serving() as server, flight_client.connect(server.location) as client:
+        _Demo(server, client, report or Report()).steps()
 
 
 @contextmanager
@@ -47,6 +44,19 @@ def _ended_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _said(step: str) -> Iterator[None]:
+    """Say of whatever goes wrong in a step that it was in this one, in a sentence."""
+    try:
+        yield
+    except DemoFailed as error:
+        raise DemoFailed(f"{step}: {error}") from None
+    except flight_client.FlightClientError as error:
+        raise DemoFailed(f"{step}: the server answered [{error.code}] {error}") from None
+    except (OSError, ValueError, pa.ArrowException) as error:  # a result that cannot even be read
+        raise DemoFailed(f"{step}: {type(error).__name__}: {error}") from error
 
 
 def _exit(number: int, _frame: FrameType | None) -> NoReturn:
@@ -63,11 +73,9 @@ class _Demo:
 
     def steps(self) -> None:
         self._report.line("serve", f"{self._server.location}, ready after {self._server.ready_secs:.2f} s")
-        self.put()
-        self.list()
-        self.get()
-        self.convert()
-        self.drop_a_plugin()
+        for step in (self.put, self.list, self.get, self.convert, self.drop_a_plugin):
+            with _said(step.__name__.replace("_", " ")):
+                step()
         self._report.note(
             "\nEach result was compared with the original, value by value. MB/s: CSV sent (put, convert) or rows as Arrow has\n"
             f"them (get), by the fastest of {_RUNS} runs, on one connection between two processes of this machine."
@@ -77,10 +85,10 @@ class _Demo:
         """Put the data set as it is, and then many times over, to have something to time."""
         client, small, large = self._client, self._weather.document, self._weather.large_document
         stored = client.put(_SMALL, io.BytesIO(small), format="csv")
-        _check("put", stored.rows == self._weather.table.num_rows, "it stored another number of rows")
+        _check(stored.rows == self._weather.table.num_rows, "it stored another number of rows")
         self._report.line("put", f"{weather.NAME} as it is", rows=stored.rows, size=stored.bytes)
         secs, stored = _timed(lambda: client.put(_LARGE, large, format="csv", mode="replace"))
-        _check("put", stored.rows == self._large.num_rows, "it stored another number of rows")
+        _check(stored.rows == self._large.num_rows, "it stored another number of rows")
         self._report.line(
             "put", f"the same {weather.TIMES} times over", rows=stored.rows, size=len(large), rate=len(large) / secs
         )
@@ -88,21 +96,21 @@ class _Demo:
     def list(self) -> None:
         """List what is there."""
         found = self._client.list("weather/")
-        _check("list", [item.dataset for item in found] == [_SMALL, _LARGE], f"it found {[item.dataset for item in found]}")
+        _check([item.dataset for item in found] == [_SMALL, _LARGE], f"it found {[item.dataset for item in found]}")
         for item in found:
             self._report.line("list", item.dataset, rows=item.rows, size=item.bytes)
 
     def get(self) -> None:
         """Get the large dataset as record batches and as two kinds of file."""
-        _same("get Arrow", self._client.get(_SMALL).read_all(), self._weather.table)
+        _same("Arrow", self._client.get(_SMALL).read_all(), self._weather.table)
         secs, table = _timed(lambda: self._client.get(_LARGE).read_all())
-        _same("get Arrow", table, self._large)
+        _same("Arrow", table, self._large)
         self._report.line("get", "as Arrow record batches", rows=table.num_rows, size=table.nbytes, rate=table.nbytes / secs)
         for title, name, read in (("Parquet", "big.parquet", weather.parquet), ("NDJSON", "big.ndjson", weather.ndjson)):
             path = self._server.folder / name
             secs, size = _timed(lambda path=path: self._client.get_file(_LARGE, path))  # type: ignore[misc]  # a default
             table = read(path)
-            _same(f"get {title}", table, self._large)
+            _same(title, table, self._large)
             self._report.line("get", f"as {title}", rows=table.num_rows, size=size, rate=table.nbytes / secs)
 
     def convert(self) -> None:
@@ -110,14 +118,14 @@ class _Demo:
         document, path = self._weather.large_document, self._server.folder / "converted.parquet"
         secs, _ = _timed(lambda: self._client.convert_file(document, path, from_format="csv"))
         table = weather.parquet(path)
-        _same("convert", table, self._large)
+        _same("Parquet", table, self._large)
         self._report.line(
             "convert", "CSV to Parquet, nothing stored", rows=table.num_rows, size=len(document), rate=len(document) / secs
         )
 
     def drop_a_plugin(self) -> None:
         """Copy a plugin into the running server's folder and use its format."""
-        _check("drop", _FORMAT not in _names(self._client), f"{_FORMAT} was there before")
+        _check(_FORMAT not in _names(self._client), f"{_FORMAT} was there before")
         source = resources.files(__package__).joinpath(_PLUGIN).read_bytes()
         (self._server.plugin_dir / _PLUGIN).write_bytes(source)
         waited = self._wait_for_plugin()
@@ -127,14 +135,14 @@ class _Demo:
             name: [str(value) for value in self._weather.table[name].to_pylist()] for name in self._weather.table.column_names
         }
         table = weather.markdown(document)
-        _same(f"get {_FORMAT}", table, pa.table(texts))
+        _same("Markdown", table, pa.table(texts))
         self._report.line("get", "as a Markdown table, by the plugin just dropped", rows=table.num_rows, size=len(document))
 
     def _wait_for_plugin(self) -> float:
         started = time.monotonic()
         while _FORMAT not in _names(self._client):
             if time.monotonic() - started > _DROPPED_SECS:
-                raise DemoFailed(f"drop: {_PLUGIN} was not served within {_DROPPED_SECS:.0f} s")
+                raise DemoFailed(f"{_PLUGIN} was not served within {_DROPPED_SECS:.0f} s")
             time.sleep(0.01)
         return time.monotonic() - started
 
@@ -153,11 +161,11 @@ def _timed(action: Callable[[], T]) -> tuple[float, T]:
     return fastest, result
 
 
-def _same(step: str, table: pa.Table, wanted: pa.Table) -> None:
-    _check(step, table.num_rows == wanted.num_rows, f"{table.num_rows:,} rows came of {wanted.num_rows:,}")
-    _check(step, bool(table.equals(wanted)), "the values differ from the original")
+def _same(what: str, table: pa.Table, wanted: pa.Table) -> None:
+    _check(table.num_rows == wanted.num_rows, f"{what}: {table.num_rows:,} rows came of {wanted.num_rows:,}")
+    _check(bool(table.equals(wanted)), f"{what}: the values differ from the original")
 
 
-def _check(step: str, good: bool, what: str) -> None:
+def _check(good: bool, what: str) -> None:
     if not good:
-        raise DemoFailed(f"{step}: {what}")
+        raise DemoFailed(what)

@@ -261,7 +261,7 @@ def from_flight(error: BaseException) -> FlightClientError:
 _SAID = re.compile(r"\[(?P<code>[a-z_]+)\] (?P<sentence>.*?) \(id (?P<id>[0-9a-f]+)\)", re.DOTALL)
 _DEBUG_CONTEXT = re.compile(r"\.? *(gRPC client debug context|Client context|Detail):.*", re.DOTALL)
 _PREAMBLE = re.compile(
-    r"^(IOError: )?((Flight returned \w+ error, with message|Flight error): )?"
+    r"^(IOError: )?((Flight returned \w+ error, with message|Flight cancelled call, with message|Flight error): )?"
     r"(failed to connect to all addresses; last error: \w+: )?"
 )
 

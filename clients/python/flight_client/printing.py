@@ -49,7 +49,7 @@ def _plain(value: Any) -> Any:  # noqa: ANN401 - into what JSON holds
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: _plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, datetime):
-        return value.isoformat()
+        return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")  # as the server sends it
     if isinstance(value, pa.Schema):
         return {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in value}
     if isinstance(value, Mapping):
@@ -76,10 +76,11 @@ def _line(text: str) -> str:
 def _print_table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, show_header: bool) -> None:
     # Only a terminal needs it, and importing it takes longer than most calls.
     from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
+    from rich.table import Column, Table  # noqa: PLC0415
     from rich.text import Text  # noqa: PLC0415
 
-    shown = Table(*columns, show_header=show_header, box=None, pad_edge=False)
+    folded = [Column(name, overflow="fold") for name in columns]  # long names are shown whole
+    shown = Table(*folded, show_header=show_header, box=None, pad_edge=False)
     for row in rows:
         shown.add_row(*map(Text, row))  # text, for a name may look like markup
     Console().print(shown)

@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 from pyarrow import flight
 
-from flight_client.errors import FlightClientError, translated
+from flight_client.errors import FlightClientError, from_flight, translated
 from flight_client.sources import Source
 
 
@@ -62,10 +62,10 @@ class Sending:
 def close(writer: flight.FlightStreamWriter) -> FlightClientError | None:
     """Close the stream, after all that the server sent was read; return the error that the call ended with, if any."""
     try:
-        with translated():
-            writer.close()
-    except FlightClientError as error:
-        return error
+        writer.close()
+    except (pa.ArrowException, OSError) as error:
+        # Made, not raised: its traceback would keep the frames of its callers, and with them the source, alive.
+        return from_flight(error)
     return None
 
 

@@ -126,18 +126,23 @@ def gathered(pieces: Iterable[Any]) -> Iterator[pa.Buffer]:
 
 
 def cut(batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-    """Yield ``batch`` in slices of about 2 MiB and of one row at the least, without copying."""
-    if batch.num_rows <= 1 or batch.nbytes <= TARGET_BYTES:
+    """Yield ``batch`` in slices of 1 to 2 MiB, of one row at the least, without copying."""
+    size = _message_bytes(batch)
+    if batch.num_rows <= 1 or size <= TARGET_BYTES:
         yield batch
         return
-    step = max(batch.num_rows * TARGET_BYTES // batch.nbytes, 1)
-    for start in range(0, batch.num_rows, step):
-        piece = batch.slice(start, step)
-        # Rows may differ in size. A dictionary does not shrink with its slices, which must not be cut for ever.
-        if piece.nbytes > 2 * TARGET_BYTES and piece.nbytes < batch.nbytes:
-            yield from cut(piece)
-        else:
-            yield piece
+    middle = batch.num_rows // 2
+    halves = (batch.slice(0, middle), batch.slice(middle))
+    # What the rows share (the data of views) goes with each half whole: cutting would make it more, not less.
+    if sum(map(_message_bytes, halves)) > size * 3 // 2:
+        yield batch
+        return
+    for half in halves:
+        yield from cut(half)
+
+
+def _message_bytes(batch: pa.RecordBatch) -> int:
+    return int(pa.ipc.get_record_batch_size(batch))
 
 
 def _view(piece: Any) -> memoryview:  # noqa: ANN401 - anything with a buffer

@@ -34,7 +34,8 @@ class Stream:
             with translated():
                 self.schema: pa.Schema = reader.schema
         except FlightClientError as error:
-            raise self._end(error) or error from None
+            self._raise(self._end(error))
+            raise
 
     def __iter__(self) -> Self:
         return self
@@ -42,18 +43,17 @@ class Stream:
     def __next__(self) -> pa.RecordBatch:
         if self._ended:
             raise StopIteration
-        failure: BaseException | None
         try:
             with translated():
                 while (batch := self._reader.read_chunk().data) is None:
                     pass  # a message that carries metadata only
-        except StopIteration as end:
-            failure = self._end(None) or end
+        except StopIteration:
+            self._raise(self._end(None))
+            raise
         except FlightClientError as error:
-            failure = self._end(error) or error
-        else:
-            return batch
-        raise failure
+            self._raise(self._end(error))
+            raise
+        return batch
 
     def read_all(self) -> pa.Table:
         """Return what is left as a table."""
@@ -86,4 +86,13 @@ class Stream:
 
     def _end(self, noticed: FlightClientError | None) -> BaseException | None:
         self._ended = True
-        return noticed if self._feeder is None else self._feeder.finish(noticed)
+        feeder, self._feeder = self._feeder, None  # the source is let go of now, not when somebody forgets the stream
+        return noticed if feeder is None else feeder.finish(noticed)
+
+    @staticmethod
+    def _raise(failure: BaseException | None) -> None:
+        if failure is not None:
+            try:
+                raise failure from None
+            finally:
+                del failure  # or it would keep this frame alive, and this frame it

@@ -1,0 +1,89 @@
+"""Files that the client writes, and what it reads from their names."""
+
+import stat
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from flight_client.errors import UnknownFormat
+from flight_client.files import ENCODINGS, Formats, by_extension, split, whole
+from flight_server import wire
+from format_plugins import encodings
+
+EXTENSIONS = {".csv": "csv", ".tar.csv": "tarred", ".json": "json"}
+
+
+PARTS = ["a", ".", "csv", ".csv", ".CSV", "tar", ".gz", ".zst", ".json", ".xz", "ä"]
+
+
+@given(st.lists(st.sampled_from(PARTS), min_size=1).map("".join))
+def test_a_name_means_here_what_it_means_to_the_server(name):
+    if name in {".", ".."}:
+        return  # folders, not names of files
+    _, format_name, encoding = wire.short_form([name], EXTENSIONS)
+    assert by_extension(name, EXTENSIONS) == format_name
+    if format_name is not None:
+        assert split(name)[1] == encoding
+
+
+def test_the_content_encodings_are_the_servers():
+    assert dict(encodings.SUFFIXES) == dict(ENCODINGS)
+
+
+def test_formats_are_asked_for_once_and_again_for_an_extension_that_is_not_known():
+    asked = []
+    formats = Formats(lambda: asked.append(1) or EXTENSIONS)
+    assert formats.of("x/a.csv.gz", None, None) == ("csv", "gzip")
+    assert formats.of("a.json", None, None) == ("json", None)
+    assert len(asked) == 1
+    with pytest.raises(UnknownFormat, match=r"known: \.csv, \.json, \.tar\.csv") as caught:
+        formats.of("a.odd", None, None)
+    assert len(asked) == 2
+    assert caught.value.detail["known"] == [".csv", ".json", ".tar.csv"]
+
+
+def test_what_is_said_wins_over_the_name():
+    formats = Formats(lambda: pytest.fail("nothing has to be asked"))
+    assert formats.of("a.csv.gz", "tsv", "identity") == ("tsv", None)
+    assert formats.of("a.csv.gz", "tsv", "zstd") == ("tsv", "zstd")
+    assert formats.of("a.csv.gz", "tsv", None) == ("tsv", "gzip")
+
+
+def test_a_file_is_there_when_it_is_whole(tmp_path):
+    path = tmp_path / "a.csv"
+    with whole(path) as file:
+        file.write(b"new")
+        assert not path.exists()
+    assert path.read_bytes() == b"new"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_failure_leaves_the_old_file_and_nothing_else(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes(b"old")
+    with pytest.raises(TypeError), whole(path) as file:
+        file.writelines([b"new", None])
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_link_stays_and_what_it_points_at_is_replaced(tmp_path):
+    (tmp_path / "link").symlink_to(tmp_path / "target")
+    with whole(tmp_path / "link") as file:
+        file.write(b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_a_device_is_written_to_and_not_replaced():
+    with whole("/dev/null") as file:
+        file.write(b"new")
+    assert stat.S_ISCHR(Path("/dev/null").stat().st_mode)
+
+
+def test_a_folder_that_is_not_there_is_said_by_the_name_that_was_given(tmp_path):
+    with pytest.raises(FileNotFoundError) as caught, whole(tmp_path / "absent" / "a.csv"):
+        pass
+    assert caught.value.filename == str(tmp_path / "absent" / "a.csv")
