@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -84,7 +84,7 @@ class _Column:
         try:
             if not self._same_type:
                 _check_types(has, field.type)
-                _own_values(pa.nulls(0, has)).cast(field.type)
+                _own_values(pa.nulls(0, cast("Any", has))).cast(field.type)
         except (_Lossy, *_ARROW_REFUSALS) as error:
             raise self._misfit(error) from None
 

@@ -38,6 +38,7 @@ class ParquetRows:
             groups = [footer.row_group(index) for index in range(footer.num_row_groups)]
         self._rows = [group.num_rows for group in groups]
         self._bytes = [group.total_byte_size for group in groups]
+        self._check_rows(footer.num_rows)
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         seen = 0
@@ -47,6 +48,12 @@ class ParquetRows:
                 yield batch
         if self.schema.names and self._columns != [] and seen != sum(self._rows):
             raise FormatError(f"{_DOCUMENT} has {seen:,} rows, and its footer says {sum(self._rows):,}")
+
+    def _check_rows(self, announced: int) -> None:
+        """Refuse a footer that is at odds with itself: it has no checksum, but it counts rows twice."""
+        # Some writers left the count of the whole at 0.
+        if min(self._rows, default=0) < 0 or announced not in {0, sum(self._rows)}:
+            raise FormatError(f"{_DOCUMENT} has {announced:,} rows, and its row groups have {sum(self._rows):,}")
 
     def _runs(self) -> Iterator[list[int]]:
         """Yield row groups that are read as one, so that batches do not end where short row groups do."""

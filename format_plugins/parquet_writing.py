@@ -66,22 +66,21 @@ class RowGroups:
 
 
 def dictionary_paths(first: pa.Table, wanted: str | bool | tuple[str, ...]) -> bool | list[str]:
-    """Return what ``ParquetWriter`` takes as ``use_dictionary``: all, none, or the paths of leaf columns.
+    """Return what ``ParquetWriter`` takes as ``use_dictionary``: True for all, or the paths of leaf columns.
 
     ``wanted`` is the option: "auto" looks at the first rows of ``first``, the first row group.
     Raises ``UnsupportedError`` for a name that is no column.
     """
-    if isinstance(wanted, bool):
-        return wanted
-    if wanted != "auto":
+    if wanted is True:
+        return True
+    if isinstance(wanted, tuple):
         _check_names(first.schema, wanted)
     sample = first.slice(0, _SAMPLE_ROWS).combine_chunks()
     return [
         path
         for name, column in zip(sample.column_names, sample.columns, strict=True)
-        if wanted == "auto" or name in wanted
         for path, values in _leaves(name, pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type))
-        if wanted != "auto" or _repeats(values)
+        if _takes_dictionary(name, values, wanted)
     ]
 
 
@@ -105,7 +104,17 @@ def refuse(table: pa.Table, error: Exception, *, version: Version) -> Unsupporte
     return UnsupportedError(f"Parquet cannot carry the table: {error}")
 
 
-def _check_names(schema: pa.Schema, names: tuple[str, ...] | str) -> None:
+def check_level(compression: str, level: int) -> None:
+    """Raise ``ValueError`` when the codec has no such level: Arrow takes some, and changes them in silence."""
+    codec: Any = {"lz4": "lz4_raw"}.get(compression, compression)
+    if codec == "none" or not pa.Codec.supports_compression_level(codec):
+        raise ValueError(f"compression_level: {compression} has no levels")
+    least, most = pa.Codec.minimum_compression_level(codec), pa.Codec.maximum_compression_level(codec)
+    if not least <= level <= most:
+        raise ValueError(f"compression_level: {compression} has levels from {least} to {most}, not {level}")
+
+
+def _check_names(schema: pa.Schema, names: tuple[str, ...]) -> None:
     for name in names:
         if name not in schema.names:
             near = nearest(name, schema.names)
@@ -130,9 +139,14 @@ def _leaves(path: str, array: _Array) -> Iterator[tuple[str, _Array]]:
         yield path, array
 
 
-def _repeats(values: _Array) -> bool:
+def _takes_dictionary(name: str, values: _Array, wanted: str | bool | tuple[str, ...]) -> bool:
+    """Return whether a column of these values gets a dictionary. Dictionary arrays always do: order would be lost."""
     if pa.types.is_dictionary(values.type):
         return True
+    return name in wanted if isinstance(wanted, tuple) else wanted == "auto" and _repeats(values)
+
+
+def _repeats(values: _Array) -> bool:
     if pa.types.is_boolean(values.type) or pa.types.is_null(values.type) or not len(values):
         return False  # Parquet has no dictionary of those
     values = values.slice(0, _SAMPLE_ROWS)

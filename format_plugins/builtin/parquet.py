@@ -20,7 +20,7 @@ from format_plugins.contract import FormatError, PluginCapabilities, PluginMetad
 from format_plugins.fitting import fit
 from format_plugins.options import option
 from format_plugins.parquet_reading import ParquetRows
-from format_plugins.parquet_writing import RowGroups, Version, dictionary_paths, refuse, refuse_types
+from format_plugins.parquet_writing import RowGroups, Version, check_level, dictionary_paths, refuse, refuse_types
 from format_plugins.pieces import PieceSink
 from format_plugins.selection import selected
 from format_plugins.streams import ByteStream
@@ -50,6 +50,10 @@ class ParquetOptions:
     )
     version: Version = option("2.6", "the Parquet version whose types are written")
     statistics: bool = option(True, "write the least and the greatest value of each column chunk")
+
+    def __post_init__(self) -> None:
+        if self.compression_level is not None:
+            check_level(self.compression, self.compression_level)
 
 
 class ParquetPlugin:
@@ -107,19 +111,16 @@ class Parquet:
     def _writer(self, sink: PieceSink, first: pa.Table) -> pq.ParquetWriter:
         config = self._config
         level = 1 if config.compression == "zstd" and config.compression_level is None else config.compression_level
-        try:
-            return pq.ParquetWriter(
-                cast("Any", sink),
-                first.schema,
-                version=config.version,
-                compression=config.compression,
-                compression_level=level,
-                use_dictionary=cast("Any", dictionary_paths(first, config.dictionary)),
-                write_statistics=config.statistics,
-                write_page_checksum=True,
-            )
-        except (pa.ArrowInvalid, OSError) as error:  # the level is checked by the codec
-            raise UnsupportedError(f"the Parquet writer refuses its options: {error}", option="compression_level") from error
+        return pq.ParquetWriter(
+            cast("Any", sink),
+            first.schema,
+            version=config.version,
+            compression=config.compression,
+            compression_level=level,
+            use_dictionary=cast("Any", dictionary_paths(first, config.dictionary)),
+            write_statistics=config.statistics,
+            write_page_checksum=True,
+        )
 
 
 def _check_magic(head: bytes) -> None:
