@@ -109,6 +109,12 @@ def test_a_single_object_is_one_record():
     assert texts(cut(b' {"a": [1, 2]} \n')) == [b'{"a": [1, 2]}']
 
 
+def test_white_space_may_be_longer_than_a_block():
+    gap = b" \n" * 50
+    document = gap + b"[" + gap + b'{"a": 1}' + gap + b"," + gap + b'{"a": 2}' + gap + b"]" + gap
+    assert texts(cut(document)) == [b'{"a": 1}', b'{"a": 2}']
+
+
 def test_a_document_of_nothing_has_no_block_but_an_empty_array_has_one():
     assert cut(b" \n") == []
     assert [block.count for block in cut(b" [ ] ")] == [0]

@@ -5,6 +5,7 @@ import json
 import time
 from collections import Counter
 from decimal import Decimal
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -210,3 +211,37 @@ def known(value):
 def test_the_kinds_of_files_in_the_suite_are_all_there():
     counts = Counter(path.name[0] for path in (corpus("JSONTestSuite") / "test_parsing").iterdir())
     assert counts == {"y": 95, "n": 188, "i": 35}
+
+
+def test_a_panic_of_the_columnar_reader_is_an_error_of_the_data(monkeypatch):
+    class PanicException(BaseException):
+        pass
+
+    def panic(*_, **__):
+        raise PanicException("index out of bounds")
+
+    monkeypatch.setattr("arro3.io.read_json", panic)
+    with pytest.raises(FormatError, match="index out of bounds"):
+        table('{"a": 1}')
+
+
+def test_what_is_no_panic_passes_through_the_columnar_reader(monkeypatch):
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("arro3.io.read_json", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        table('{"a": 1}')
+
+
+def test_types_made_for_a_stream_are_given_back_with_it():
+    def resident():
+        return int(Path("/proc/self/statm").read_text().split()[1]) * 4_096
+
+    schema = pa.schema([(f"k{number}", pa.struct([("x", pa.int64()), ("y", pa.float64())])) for number in range(20)])
+    for _ in range(50):
+        table('{"k1": {"x": 1}}', schema=schema)
+    before = resident()
+    for _ in range(500):
+        table('{"k1": {"x": 1}}', schema=schema)
+    assert resident() - before < 16 << 20

@@ -246,6 +246,19 @@ def test_a_large_integer_in_one_row_leaves_the_strictness_for_the_others():
     assert caught.value.row == 3
 
 
+def test_two_columns_of_one_name_cannot_be_read():
+    with pytest.raises(UnsupportedError, match="two fields of the name 'a'"):
+        table("", schema=pa.schema([("a", pa.int8()), ("a", pa.int8())]))
+
+
+@pytest.mark.parametrize(
+    "type_", [pa.dictionary(pa.int8(), pa.list_(pa.int8())), pa.run_end_encoded(pa.int16(), pa.string_view())], ids=str
+)
+def test_an_encoding_that_cannot_be_made_of_its_values_is_refused(type_):
+    with pytest.raises(UnsupportedError, match="cannot be encoded so"):
+        table("", schema=pa.schema([("a", type_)]))
+
+
 def test_a_dictionary_that_outgrows_its_indices_is_an_error():
     with pytest.raises(FormatError) as caught:
         column(pa.dictionary(pa.int8(), pa.string()), *(f'"{number}"' for number in range(200)))
