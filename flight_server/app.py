@@ -5,10 +5,9 @@ from __future__ import annotations
 import gc
 import json
 import os
-import signal
 import sys
 import threading
-from types import FrameType, TracebackType
+from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
 
@@ -23,6 +22,7 @@ from flight_server.host import Host
 from flight_server.plugins.manager import PluginManager
 from flight_server.progress import Progress
 from flight_server.service import Service
+from flight_server.signals import StopSignals
 from flight_server.store.store import Store
 
 log = structlog.get_logger("flight_server")
@@ -90,28 +90,20 @@ def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then drain and stop; a second signal stops at once."""
     keep_tracebacks_in()
     sys.setswitchinterval(_SWITCH_INTERVAL_SECS)
-    stop = threading.Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            os._exit(128 + number)
-        stop.set()
-
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, on_signal)
-    server = Server(config)
-    gc.collect()
-    gc.freeze()  # what lives as long as the server need not be looked at again
-    print(json.dumps({"event": "ready", "location": server.location, "pid": os.getpid()}), flush=True)  # noqa: T201 - the contract
-    log.info("serving", location=server.location)
-    while not stop.wait(_LOOK_SECS):
-        pass  # a signal that the kernel gives to another thread does not wake this one, which has to handle it
-    log.info("stopping: running streams are drained", timeout_secs=config.server.drain_timeout_secs)
-    clean = server.stop()
-    log.info("stopped", clean=clean)
-    if not clean:
-        # A call that hangs in native code or in a plugin cannot be ended; everything acknowledged is durable.
-        os._exit(0)
+    with StopSignals() as signals:
+        server = Server(config)
+        gc.collect()
+        gc.freeze()  # what lives as long as the server need not be looked at again
+        ready = {"event": "ready", "location": server.location, "pid": os.getpid()}
+        print(json.dumps(ready), flush=True)  # noqa: T201 - the contract with whoever starts a server
+        log.info("serving", location=server.location)
+        signals.wait()
+        log.info("stopping: running streams are drained", timeout_secs=config.server.drain_timeout_secs)
+        clean = server.stop()
+        log.info("stopped", clean=clean)
+        if not clean:
+            # A call that hangs in native code or in a plugin cannot be ended; everything acknowledged is durable.
+            os._exit(0)
 
 
 def _listening(location: str, host: Host, calls: Calls) -> Service:

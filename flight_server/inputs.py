@@ -59,7 +59,7 @@ class Input:
         infers = self._plugin.lease.metadata.capabilities.infers_schema
         hint = stored if self._hint is None and infers else self._hint
         decoded = Decoded(self._plugin.codec, chunks, plugin=self._side.format, schema=hint, limits=self._host.limits)
-        return Rows(decoded.schema, iter(decoded))
+        return Rows(decoded.schema, decoded)
 
 
 class Rows:

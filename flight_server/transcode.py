@@ -58,32 +58,41 @@ class Decoded:
         self._stream = ByteStream(self._source, spool_limit_bytes=limits.spool_bytes)
         self._limits = limits
         self._plugin = plugin
+        self._slices: Iterator[pa.RecordBatch] = iter(())
         with Blame(plugin, self._source):
             reader = _reader(_read(codec, schema, self._stream), schema)
-            self._reader = (
-                reader if schema is None or reader.schema.equals(schema, check_metadata=True) else fit(reader, schema)
-            )
-        self.schema: pa.Schema = self._reader.schema
+            if schema is not None and not reader.schema.equals(schema, check_metadata=True):
+                reader = fit(reader, schema)
+        self.schema: pa.Schema = reader.schema
+        self._reader: pa.RecordBatchReader | None = reader
 
     def __iter__(self) -> Iterator[pa.RecordBatch]:
-        with closing(self):
-            while (batch := self._next()) is not None:
-                yield from sliced(batch)
-            if self._stream.read(1):
-                raise BadPayload("there are bytes after the end of the document")
+        return self
+
+    def __next__(self) -> pa.RecordBatch:
+        while (piece := next(self._slices, None)) is None:
+            if (batch := self._decode()) is None:
+                raise StopIteration
+            self._slices = sliced(batch)
+        return piece
 
     def close(self) -> None:
         """Let go of the plugin's reader and of the document."""
-        self._reader.close()
+        # Dropped, not only closed: Arrow's reader keeps the plugin's generator, which ends when nobody holds it.
+        self._reader = None
+        self._slices = iter(())
         self._stream.close()
 
-    def _next(self) -> pa.RecordBatch | None:
+    def _decode(self) -> pa.RecordBatch | None:
+        """Return the plugin's next batch; at the end, make sure that it has read all there is."""
+        if self._reader is None:
+            return None
         with Blame(self._plugin, self._source):
-            try:
-                batch = self._reader.read_next_batch()
-            except StopIteration:
-                return None
-            return _checked(batch, self.schema, self._limits)
+            if (batch := next(self._reader, None)) is not None:
+                return _checked(batch, self.schema, self._limits)
+            if self._stream.read(1):
+                raise BadPayload("there are bytes after the end of the document")
+        return None
 
 
 def encoded(

@@ -63,6 +63,8 @@ class RunningServer:
             try:
                 code = self.process.wait(STOP_SECS)
             except subprocess.TimeoutExpired:
+                os.kill(self.pid, signal.SIGUSR1)  # it tells where its threads are
+                time.sleep(1)
                 self.kill()
                 pytest.fail(f"the server did not stop within {STOP_SECS} s; its log ends:\n{self.log_tail()}")
             assert code == 0, f"the server ended with {code}; its log ends:\n{self.log_tail()}"

@@ -28,6 +28,13 @@ def test_a_signal_stops_an_idle_server_at_once(server_factory, number):
     assert time.monotonic() - started < 5
 
 
+def test_a_signal_after_the_process_was_stopped_and_continued_is_not_slept_through(server_factory):
+    server = server_factory()
+    for number in (signal.SIGSTOP, signal.SIGCONT, signal.SIGTERM):
+        os.kill(server.pid, number)
+    assert wait_for_exit(server, 10) == 0
+
+
 def test_running_streams_may_end_and_are_stored(server_factory):
     server = server_factory(**{"server.drain_timeout_secs": 20})
     with connected(server.location) as client:
@@ -108,6 +115,15 @@ def test_a_second_signal_stops_at_once(server_factory):
         assert wait_for_exit(server, 5) == 128 + signal.SIGTERM
         with pytest.raises((flight.FlightError, pa.ArrowException, OSError)):
             held[0].close()
+
+
+def test_a_server_that_is_asked_tells_where_its_threads_are(server_factory):
+    server = server_factory()
+    os.kill(server.pid, signal.SIGUSR1)
+    deadline = time.monotonic() + 10
+    while "signals.py" not in server.log_file.read_text() and time.monotonic() < deadline:
+        time.sleep(0.02)
+    assert "in wait" in server.log_file.read_text()
 
 
 def test_a_port_that_is_taken_is_said_so(server_factory, tmp_path):

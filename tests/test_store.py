@@ -240,13 +240,14 @@ def test_rows_are_skipped_and_limited_across_segments(store):
         assert found == list(range(100))[offset:][:limit]
 
 
-def test_many_segments_are_read_in_order_with_python_and_few_without(store):
+def test_large_segments_are_read_in_order_with_python_and_small_ones_without(store):
+    size = 150_000
+    for start in range(0, 8 * size, size):
+        put(store, "large", numbers(*range(start, start + size)))
     for n in range(40):
-        put(store, "many", numbers(n))
-        if n < 10:
-            put(store, "few", numbers(n))
-    assert (store.snapshot("many").native(), store.snapshot("few").native()) == (False, True)
-    assert (held(store, "many"), held(store, "few")) == (list(range(40)), list(range(10)))
+        put(store, "small", numbers(n))
+    assert (store.snapshot("large").native(), store.snapshot("small").native()) == (False, True)
+    assert (held(store, "large"), held(store, "small")) == (list(range(8 * size)), list(range(40)))
 
 
 def test_a_closed_snapshot_gives_no_more_rows(store):
@@ -420,24 +421,24 @@ def test_an_error_in_the_background_is_logged_and_the_next_run_succeeds(tmp_path
     assert [entry["task"] for entry in logs if entry["log_level"] == "error"] == ["compaction"]
 
 
-def mapped_now():
-    return int(re.search(r"RssFile:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
+def resident_now():
+    return int(re.search(r"VmRSS:\s+(\d+) kB", Path("/proc/self/status").read_text())[1]) << 10
 
 
 @pytest.mark.parametrize("puts", [1, 40], ids=["natively", "with Python"])
-def test_pages_that_were_read_are_let_go_of(tmp_path, puts):
+def test_reading_takes_memory_for_a_few_batches_whatever_the_size(tmp_path, puts):
     batch = numbers(*range(1 << 17))
     with opened(tmp_path) as store:
         for _ in range(puts):
             put(store, "d", *[batch] * (320 // puts))
         with store.snapshot("d") as snapshot:
-            before = peak = mapped_now()
+            before = peak = resident_now()
             for batch in snapshot.reader():
                 batch.validate(full=True)
                 xxhash.xxh3_64_digest(batch.column(0).buffers()[1])  # every page
-                peak = max(peak, mapped_now())
+                peak = max(peak, resident_now())
     assert snapshot.rows * 8 >= 320 << 20
-    assert peak - before < 200 << 20
+    assert peak - before < 32 << 20
 
 
 def test_a_closed_store_takes_and_gives_nothing_more(tmp_path):
@@ -461,6 +462,5 @@ def test_threads_and_descriptors_are_let_go_of(tmp_path):
     with opened(tmp_path, background=True, inline_limit_bytes=0) as store:
         put(store, "d", numbers(*range(1_000_000)))
         assert held(store, "d")[-1] == 999_999
-        assert store.stats()["mapped_bytes"] == 0
         in_threads(16, lambda _: held(store, "d"))
     assert count() == before

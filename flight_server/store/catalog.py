@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import queue
 import sqlite3
-import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +19,9 @@ from flight_server.store.segments import Segment
 
 #: Kept in the database's user_version; a store of a newer one is refused.
 SCHEMA_VERSION = 1
-#: Connections kept for the next reader. Flight's threads are not ours, so none can be bound to a thread.
-_IDLE_CONNECTIONS = 8
+#: Connections for readers, shared by all threads: Flight's are not ours, so none can be bound to a thread. Their number is
+#: fixed because SQLite keeps the descriptor of a closed connection for as long as another one holds a lock.
+_READERS = 4
 _CACHED_SCHEMAS = 20_000
 _SIMILAR_NAMES = 1000
 
@@ -79,13 +80,15 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         """Open or make the catalogue. Raises ``CatalogRefused``."""
         self._path = path
-        self._lock = threading.Lock()
-        self._idle: list[sqlite3.Connection] = []
+        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
         self._closed = False
         self._schemas: dict[int, pa.Schema] = {}
         try:
+            self._idle.put(self.connect())
             with self.reading() as db:
                 _prepare(db)
+            for _ in range(_READERS - 1):
+                self._idle.put(self.connect())
         except CatalogRefused:
             self.close()
             raise
@@ -97,35 +100,34 @@ class Catalog:
         """Return a connection of its own, in autocommit mode."""
         db = sqlite3.connect(self._path, timeout=30.0, isolation_level=None, check_same_thread=False)
         db.execute("PRAGMA synchronous = FULL")
+        db.execute("PRAGMA user_version").fetchone()  # opens the files
         return db
 
     @contextlib.contextmanager
     def reading(self) -> Iterator[sqlite3.Connection]:
         """Lend a connection for a short read."""
-        with self._lock:
+        db = self._idle.get()
+        try:
             if self._closed:
                 raise ShuttingDown("the store is closed")
-            db = self._idle.pop() if self._idle else None
-        db = db or self.connect()
-        try:
-            yield db
+            try:
+                yield db
+            finally:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
         finally:
-            if db.in_transaction:
-                db.execute("ROLLBACK")
-            with self._lock:
-                keep = not self._closed and len(self._idle) < _IDLE_CONNECTIONS
-                if keep:
-                    self._idle.append(db)
-            if not keep:
-                db.close()
+            self._idle.put(db)
 
     def close(self) -> None:
-        """Close what is idle; what is lent closes when it comes back."""
-        with self._lock:
-            self._closed = True
-            idle, self._idle = self._idle, []
+        """Refuse further reads, and close the connections that are not lent; those that are close with the process."""
+        self._closed = True
+        idle = []
+        with contextlib.suppress(queue.Empty):
+            while True:
+                idle.append(self._idle.get_nowait())
         for db in idle:
             db.close()
+            self._idle.put(db)  # for who waits for one: it is told that the store is closed
 
     def current(self, name: str, db: sqlite3.Connection | None = None) -> Version | None:
         """Return the newest version of a dataset, None when there is no such dataset (any more)."""

@@ -18,10 +18,8 @@ from flight_server.store.segments import Segment
 from format_plugins.options import nearest
 from format_plugins.slicing import TARGET_BYTES
 
-#: A snapshot of so few segments is opened whole, and Arrow reads all of them without Python. What takes memory then is
-#: the description of each column of each batch, about a kilobyte.
-_WHOLE_SEGMENTS = 32
-_WHOLE_COLUMNS = 4096
+#: Several segments that are so small together are read whole, and Arrow then sends all of them without Python.
+_WHOLE_BYTES = 4 * TARGET_BYTES
 
 
 class Snapshots:
@@ -38,17 +36,22 @@ class Snapshots:
 
     def open(self, dataset: str, version: int | None) -> Snapshot:
         """Return a snapshot of a version, the newest for None. Raises ``UnknownDataset`` and ``UnknownVersion``."""
-        with self._leases.opening() as lease, self._catalog.reading() as db:
-            db.execute("BEGIN")
-            found = self._catalog.current(dataset, db) if version is None else self._catalog.version(dataset, version, db)
-            if found is None or self._is_expired(found):
-                last = self._catalog.last_number(dataset, db)
-                db.execute("COMMIT")
+        with self._leases.opening() as lease:
+            found, segments, last = self._look_up(dataset, version)
+            if found is None:
                 raise self._unknown(dataset, version, last)
-            segments = self._catalog.segments(found, db)
-            db.execute("COMMIT")
             lease.segments = frozenset(segment.id for segment in segments)
         return Snapshot(found, segments, self._readers, self._leases, lease)
+
+    def _look_up(self, dataset: str, version: int | None) -> tuple[Version | None, Sequence[Segment], int]:
+        """Return a readable version and its segments at one moment, and the last number that the name had."""
+        with self._catalog.reading() as db:
+            db.execute("BEGIN")
+            last = self._catalog.last_number(dataset, db)
+            found = self._catalog.current(dataset, db) if version is None else self._catalog.version(dataset, version, db)
+            if found is None or self._is_expired(found):
+                return None, (), last
+            return found, self._catalog.segments(found, db), last
 
     def _is_expired(self, version: Version) -> bool:
         return version.superseded is not None and version.superseded + self._retain_secs < self._clock()
@@ -103,10 +106,7 @@ class Snapshot:
 
     def native(self) -> bool:
         """Whether ``reader`` is Arrow's own all the way: no Python, and no interpreter lock, per batch."""
-        if len(self.segments) <= 1:
-            return True
-        batches = sum(1 + segment.size // TARGET_BYTES for segment in self.segments)
-        return len(self.segments) <= _WHOLE_SEGMENTS and batches * len(self.schema) <= _WHOLE_COLUMNS
+        return len(self.segments) <= 1 or sum(segment.size for segment in self.segments) <= _WHOLE_BYTES
 
     def reader(self) -> pa.RecordBatchReader:
         """Return all rows as one stream. Raises ``Internal`` when stored bytes are damaged."""

@@ -120,7 +120,6 @@ class Store:
         if self._upkeep is not None:
             self._upkeep.close()
         self._committer.close()
-        self._readers.maps.close()
         self._catalog.close()
         self._lock.close()
 
@@ -203,7 +202,6 @@ class Store:
             **self._catalog.totals(),
             "staged_puts": len(self._under_way()),
             "open_snapshots": len(self._leases),
-            "mapped_bytes": self._readers.maps.mapped_bytes(),
             "upkeep_heartbeat": None if self._upkeep is None else self._upkeep.heartbeat,
         }
 

@@ -1,0 +1,50 @@
+"""Being told to stop: SIGTERM and SIGINT, waited for in a way that misses none."""
+
+from __future__ import annotations
+
+import faulthandler
+import os
+import signal
+from types import FrameType, TracebackType
+from typing import Self
+
+STOP = (signal.SIGTERM, signal.SIGINT)
+
+
+class StopSignals:
+    """Waits for the first signal to stop; a second one ends the process at once. For the main thread.
+
+    A thread that waits for a lock sees a signal only if it comes while it sleeps: one that comes just before is slept
+    through. So the signal itself writes a byte into a pipe, which is there whenever it is looked for.
+    SIGUSR1 prints the stack of every thread to stderr: what a server that seems to hang is asked first.
+    """
+
+    def __init__(self) -> None:
+        self._reading, self._writing = os.pipe()
+        os.set_blocking(self._writing, False)
+        self._asked = False
+
+    def __enter__(self) -> Self:
+        signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
+        for number in STOP:
+            signal.signal(number, self._on_signal)
+        faulthandler.register(signal.SIGUSR1, all_threads=True)
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        faulthandler.unregister(signal.SIGUSR1)
+        for number in STOP:
+            signal.signal(number, signal.SIG_DFL)
+        signal.set_wakeup_fd(-1)
+        os.close(self._reading)
+        os.close(self._writing)
+
+    def wait(self) -> None:
+        """Return when the first signal has come."""
+        while not self._asked:
+            os.read(self._reading, 1)
+
+    def _on_signal(self, number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            os._exit(128 + number)
+        self._asked = True
