@@ -49,18 +49,6 @@ class PieceSink:
         """Say that nothing more is written; what was written can still be taken."""
         self.closed = True
 
-    def readable(self) -> bool:
-        """Return that it cannot be read."""
-        return False
-
-    def writable(self) -> bool:
-        """Return that it can be written."""
-        return True
-
-    def seekable(self) -> bool:
-        """Return that it has no way back."""
-        return False
-
     def take(self) -> Iterator[pa.Buffer]:
         """Yield the pieces that are long enough."""
         ready, self._ready = self._ready, []
