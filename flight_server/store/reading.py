@@ -48,4 +48,4 @@ class SegmentReaders:
             self._verifier.check_file(segment.id, descriptor, segment.size, segment.digest)
         finally:
             os.close(descriptor)
-        return pa.OSFile(str(path))
+        return pa.OSFile(str(path), mode="rb")

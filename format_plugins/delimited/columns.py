@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
+from format_plugins.decimals import of_texts
 from format_plugins.delimited.options import DelimitedOptions
 
 #: From the array that pyarrow's parser made to the array of the output; raises ``pa.ArrowInvalid`` when one value cannot.
@@ -21,7 +22,6 @@ _PARSED = (
     pa.types.is_integer,
     pa.types.is_float32,
     pa.types.is_float64,
-    pa.types.is_decimal128,
     pa.types.is_string,
     pa.types.is_large_string,
     pa.types.is_date,
@@ -77,7 +77,7 @@ def _decimals(array: pa.Array[Any], type_: pa.DataType, decimal_point: str) -> p
     texts = pc.utf8_trim_whitespace(array)
     if decimal_point != ".":
         texts = pc.replace_substring(texts, decimal_point, ".")
-    return texts.cast(type_)
+    return cast("pa.Array[Any]", of_texts(texts, type_))
 
 
 def _dictionary(array: pa.Array[Any], type_: pa.DictionaryType[Any, Any, Any]) -> pa.Array[Any]:

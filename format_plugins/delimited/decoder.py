@@ -60,7 +60,7 @@ class BlockDecoder:
         if column.finish is not None:
             try:
                 finished = column.finish(array)
-            except pa.ArrowInvalid as error:
+            except ValueError as error:  # Arrow's is one too
                 raise self._unfinished(column, array, data, str(error)) from None
         else:
             finished = array
@@ -142,7 +142,7 @@ def _first_failure(array: pa.Array[Any], convert: Any) -> int | None:  # noqa: A
 def _fails(array: pa.Array[Any], convert: Any) -> bool:  # noqa: ANN401 - a Finish
     try:
         convert(array)
-    except pa.ArrowInvalid:
+    except ValueError:
         return True
     return False
 

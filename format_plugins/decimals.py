@@ -6,12 +6,19 @@ wraps around (``"7"`` as ``decimal128(38, 38)`` becomes another number).
 
 from __future__ import annotations
 
+import re
 from decimal import Decimal
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from format_plugins.json_text.kinds import Array, Type
+# Which class of array or type it is was asked at run time; the stubs would have it declared.
+Array: TypeAlias = Any
+Type: TypeAlias = Any
+
+# Python's Decimal takes more than this: underscores, other alphabets' digits, NaN.
+_NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
 
 def of_texts(array: Array, type_: Type) -> Array:
@@ -37,10 +44,9 @@ def _of_integers(type_: Type) -> Type:
 
 def _unscaled(text: str, type_: Type) -> int:
     """Return the integer that stands for ``text`` in ``type_``."""
-    value = Decimal(text)
-    if not value.is_finite():
-        raise ValueError("a decimal is a finite number")
-    sign, digits, exponent = value.as_tuple()
+    if _NUMBER.fullmatch(text) is None:
+        raise ValueError(f"{text!r:.80} is no decimal number")
+    sign, digits, exponent = Decimal(text).as_tuple()
     number = "".join(map(str, digits)).lstrip("0")
     shift = int(exponent) + type_.scale
     if number and len(number) + shift > type_.precision:
