@@ -193,9 +193,7 @@ names = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_-]{0,20}", fullmatch=True)
 @given(st.lists(names, min_size=1, max_size=8), st.sampled_from(["", ".csv", ".json"]), st.sampled_from(["", ".gz", ".bz2"]))
 def test_the_short_form_of_any_name_is_taken_apart_as_it_was_put_together(segments, extension, suffix):
     suffix = suffix if extension else ""
-    dataset, format_name, encoding = wire.short_form(
-        [*segments[:-1], segments[-1] + extension + suffix], EXTENSIONS
-    )
+    dataset, format_name, encoding = wire.short_form([*segments[:-1], segments[-1] + extension + suffix], EXTENSIONS)
     assert dataset == "/".join(segments)
     assert format_name == (EXTENSIONS[extension] if extension else None)
     assert encoding == ({".gz": "gzip", ".bz2": "bz2"}[suffix] if suffix else None)
