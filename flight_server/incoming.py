@@ -11,6 +11,7 @@ from flight_server import payload
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, BadRequest, IncompletePut, LimitExceeded
 from flight_server.wire import Abort, Commit, control_message
+from format_plugins.slicing import data_bytes
 
 #: An empty message looks to pyarrow like the end of the stream, and what follows it would be lost without a word: the
 #: end is believed only when it is there this many times in a row.
@@ -36,7 +37,7 @@ class Incoming:
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the record batches of a native stream."""
         for batch in self._validated():
-            self.bytes += batch.nbytes
+            self.bytes += data_bytes(batch)
             yield batch
 
     def document(self) -> Iterator[pa.Buffer]:
@@ -75,9 +76,9 @@ class Incoming:
                 raise BadPayload(
                     f"record batch {self.rows:,} rows in is not valid Arrow data: {error}", row=self.rows
                 ) from None
-            if batch.nbytes > self._limits.batch_bytes:
+            if (size := data_bytes(batch)) > self._limits.batch_bytes:
                 raise LimitExceeded(
-                    f"a record batch has {batch.nbytes:,} bytes; limits.batch_bytes allows {self._limits.batch_bytes:,}: "
+                    f"a record batch has {size:,} bytes; limits.batch_bytes allows {self._limits.batch_bytes:,}: "
                     "send smaller batches"
                 )
             self.rows += batch.num_rows

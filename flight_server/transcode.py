@@ -18,7 +18,7 @@ from flight_server.plugins.failure import explained
 from format_plugins.contract import DataFormat, FormatError, UnsupportedError
 from format_plugins.encodings import ExpansionLimitError
 from format_plugins.fitting import fit
-from format_plugins.slicing import sliced
+from format_plugins.slicing import data_bytes, sliced
 from format_plugins.streams import ByteStream, SpoolLimitError
 
 
@@ -186,6 +186,6 @@ def _checked(batch: pa.RecordBatch, schema: pa.Schema, limits: LimitsConfig) -> 
         batch.validate(full=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PluginFailed(f"the plugin made a record batch that is not valid Arrow data: {error}") from None
-    if batch.nbytes > limits.batch_bytes:
-        raise LimitExceeded(f"the document decodes to a record batch of {batch.nbytes:,} bytes; limits.batch_bytes allows less")
+    if (size := data_bytes(batch)) > limits.batch_bytes:
+        raise LimitExceeded(f"the document decodes to a record batch of {size:,} bytes; limits.batch_bytes allows less")
     return batch

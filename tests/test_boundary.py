@@ -110,7 +110,4 @@ def test_tracebacks_stay_whole_for_everybody_but_arrow(monkeypatch):
     monkeypatch.setattr(traceback, "format_exception", traceback.format_exception)
     keep_tracebacks_in()
     keep_tracebacks_in()
-    try:
-        raise ValueError("seen")
-    except ValueError as error:
-        assert "seen" in "".join(traceback.format_exception(error))
+    assert "seen" in "".join(traceback.format_exception(ValueError("seen")))

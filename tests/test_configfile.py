@@ -32,7 +32,8 @@ def test_what_is_left_out_has_its_default(tmp_path, text):
 def test_the_specifications_keys_are_understood(tmp_path):
     config = loaded(
         tmp_path,
-        "plugins: {plugin_dir: ./p, enable_plugins: true, plugin_configs: {my_plugin: {batch_size: 1024, custom_setting: value}}}",
+        "plugins: {plugin_dir: ./p, enable_plugins: true, plugin_configs: "
+        "{my_plugin: {batch_size: 1024, custom_setting: value}}}",
     )
     assert config.plugins.plugin_dir == "./p"
     assert config.plugins.plugin_configs == {"my_plugin": {"batch_size": 1024, "custom_setting": "value"}}

@@ -227,7 +227,7 @@ class TestCommit:
             writer.write_table(TABLE)
             told = (json.loads(reader.read().to_pybytes()) for _ in itertools.count())
             seen = next(message for message in told if message["progress"]["rows"])
-            assert seen == {"progress": {"rows": 3, "bytes": TABLE.nbytes}}
+            assert seen == {"progress": {"rows": 3, "bytes": pa.ipc.get_record_batch_size(TABLE.to_batches()[0])}}
             assert finish(writer, reader)["rows"] == 3
 
 

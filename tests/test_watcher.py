@@ -45,7 +45,19 @@ def test_it_is_told_of_changes(folder, woken, watcher, tmp_path):
     assert told_of(woken, lambda: (tmp_path / "new.py").rename(file))
     assert told_of(woken, file.unlink)
     assert told_of(woken, lambda: (tmp_path / "package").rename(folder / "package"))
+    watcher.follow()
     assert told_of(woken, (folder / "package" / "z.py").touch)
+
+
+def test_folders_that_come_and_go_do_not_stop_it(folder, woken, watcher):
+    for _ in range(200):
+        (folder / "package" / "inner").mkdir(parents=True)
+        watcher.follow()
+        shutil.rmtree(folder / "package")
+    watcher.follow()
+    assert watcher.is_watching
+    eventually(lambda: not (woken.clear() or woken.wait(0.2)))
+    assert told_of(woken, (folder / "x.py").touch)
 
 
 @pytest.mark.usefixtures("watcher")

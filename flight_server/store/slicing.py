@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from typing import Any, cast
 
 import pyarrow as pa
 
@@ -80,8 +81,10 @@ def _is_joinable(kind: pa.DataType) -> bool:
 
 
 def _same_dictionaries(first: pa.RecordBatch, other: pa.RecordBatch) -> bool:
-    return all(
-        one.dictionary.equals(two.dictionary)
-        for one, two in zip(first.columns, other.columns, strict=True)
-        if isinstance(one, pa.DictionaryArray) and isinstance(two, pa.DictionaryArray)
-    )
+    # Only dictionaries are touched: pyarrow has no class for arrays of months, which are stored all the same.
+    places = [place for place, kind in enumerate(first.schema.types) if pa.types.is_dictionary(kind)]
+    return all(_dictionary(first, place).equals(_dictionary(other, place)) for place in places)
+
+
+def _dictionary(batch: pa.RecordBatch, place: int) -> pa.Array[Any]:
+    return cast("pa.DictionaryArray[Any, Any]", batch.column(place)).dictionary
