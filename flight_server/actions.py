@@ -16,8 +16,8 @@ from flight_server.errors import BadRequest, UnknownFormat
 from flight_server.host import Host
 from flight_server.option_table import options_of
 from flight_server.puts import answer
+from format_plugins.content_encodings import ENCODINGS
 from format_plugins.contract import API_VERSION
-from format_plugins.encodings import ENCODINGS
 from format_plugins.options import nearest
 
 Result = Mapping[str, Any]

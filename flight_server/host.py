@@ -18,8 +18,8 @@ from flight_server.progress import Progress
 from flight_server.store.store import Store
 from flight_server.transcode import encoded
 from flight_server.wire import NATIVE
+from format_plugins.content_encodings import ENCODINGS, SUFFIXES, encode_chunks
 from format_plugins.contract import DataFormat
-from format_plugins.encodings import ENCODINGS, SUFFIXES, encode_chunks
 from format_plugins.options import nearest
 
 

@@ -16,8 +16,8 @@ from flight_server.incoming import Incoming
 from flight_server.plugins.registry import Lease
 from flight_server.transcode import Decoded
 from flight_server.wire import NATIVE
+from format_plugins.content_encodings import decode_chunks
 from format_plugins.contract import DataFormat
-from format_plugins.encodings import decode_chunks
 
 
 class Input:

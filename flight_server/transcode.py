@@ -15,8 +15,8 @@ import pyarrow as pa
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, LimitExceeded, PluginFailed, ServerError, Unsupported
 from flight_server.plugins.failure import explained
+from format_plugins.content_encodings import ExpansionLimitError
 from format_plugins.contract import DataFormat, FormatError, UnsupportedError
-from format_plugins.encodings import ExpansionLimitError
 from format_plugins.fitting import fit
 from format_plugins.slicing import data_bytes, sliced
 from format_plugins.streams import ByteStream, SpoolLimitError

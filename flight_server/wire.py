@@ -18,7 +18,7 @@ import msgspec
 import pyarrow as pa
 
 from flight_server.errors import BadRequest
-from format_plugins.encodings import SUFFIXES
+from format_plugins.content_encodings import SUFFIXES
 from format_plugins.options import OptionError, decode
 
 #: The format that is no format: record batches of the dataset's own schema.

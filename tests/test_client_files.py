@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from flight_client.errors import UnknownFormat
 from flight_client.files import ENCODINGS, Formats, by_extension, split, whole
 from flight_server import wire
-from format_plugins import encodings
+from format_plugins import content_encodings
 
 EXTENSIONS = {".csv": "csv", ".tar.csv": "tarred", ".json": "json"}
 
@@ -29,7 +29,7 @@ def test_a_name_means_here_what_it_means_to_the_server(name):
 
 
 def test_the_content_encodings_are_the_servers():
-    assert dict(encodings.SUFFIXES) == dict(ENCODINGS)
+    assert dict(content_encodings.SUFFIXES) == dict(ENCODINGS)
 
 
 def test_formats_are_asked_for_once_and_again_for_an_extension_that_is_not_known():

@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from trips import Memory, Watched, cut
 
+from format_plugins.content_encodings import ENCODINGS, SUFFIXES, ExpansionLimitError, decode_chunks, encode_chunks
 from format_plugins.contract import FormatError, UnsupportedError
-from format_plugins.encodings import ENCODINGS, SUFFIXES, ExpansionLimitError, decode_chunks, encode_chunks
 from format_plugins.pieces import MIN_PIECE_BYTES
 
 TEXT = b"hello, world, " * 60

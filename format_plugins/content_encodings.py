@@ -1,4 +1,3 @@
-# ruff: noqa: A005 - the standard library's module is reached by another name
 """Content encodings: a compressed document made plain and a plain one compressed, in streams and in bounded memory.
 
 Reading: members and frames that follow one another are read through, and zero padding after gzip is passed over.
