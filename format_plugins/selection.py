@@ -11,10 +11,10 @@ import pyarrow.compute as pc
 from format_plugins.contract import FormatError
 from format_plugins.faults import wrong_data
 from format_plugins.options import nearest
-from format_plugins.slicing import TARGET_BYTES, sliced
+from format_plugins.slicing import sliced
+from format_plugins.views import text_lengths
 
 _VIEWS = (pa.string_view(), pa.binary_view())
-_PLAIN_BYTES = TARGET_BYTES * 2 // 3  # a view takes 16 bytes, where the end of a plain text takes 8
 _MOST_VIEWED_BYTES = 256 << 20
 
 
@@ -47,29 +47,7 @@ def _slices(batches: Iterable[pa.RecordBatch], columns: Sequence[str] | None, ma
             batch.validate(full=True)
             found = batch if columns is None else batch.select(list(columns))
             _check_views(found)
-        yield from _cut(found, max_rows)
-
-
-def _cut(batch: pa.RecordBatch, max_rows: int) -> Iterator[pa.RecordBatch]:
-    if batch.get_total_buffer_size() <= TARGET_BYTES and batch.num_rows <= max_rows:
-        yield batch
-        return
-    plain = [_without_views(kind) for kind in batch.schema.types]
-    if plain == batch.schema.types:
-        yield from sliced(batch, max_rows=max_rows)
-        return
-    # A slice of views keeps every byte of the whole, however few rows it has: copy what the rows themselves need.
-    fields = [field.with_type(kind) for field, kind in zip(batch.schema, plain, strict=True)]
-    whole = batch.cast(pa.schema(fields, metadata=cast("Any", batch.schema.metadata)))
-    for piece in sliced(whole, max_bytes=_PLAIN_BYTES, max_rows=max_rows):
-        own = [pa.concat_arrays([column]).cast(kind) for column, kind in zip(piece.columns, batch.schema.types, strict=True)]
-        yield pa.RecordBatch.from_arrays(own, schema=batch.schema)
-
-
-def _without_views(kind: pa.DataType) -> pa.DataType:
-    if pa.types.is_string_view(kind):
-        return pa.large_string()
-    return pa.large_binary() if pa.types.is_binary_view(kind) else kind
+        yield from sliced(found, max_rows=max_rows)
 
 
 def _check_views(batch: pa.RecordBatch) -> None:
@@ -77,11 +55,7 @@ def _check_views(batch: pa.RecordBatch) -> None:
     for index, kind in enumerate(batch.schema.types):
         if kind not in _VIEWS:
             continue
-        column = batch.column(index)
-        parts = pa.Array.from_buffers(pa.int32(), 4 * (column.offset + len(column)), [None, column.buffers()[1]])
-        # A view is four numbers of 32 bits, and the first one is its length.
-        lengths = pc.list_element(pa.FixedSizeListArray.from_arrays(parts, 4), 0).slice(column.offset)
-        size = pc.sum(pc.if_else(column.is_valid(), lengths, 0)).as_py() or 0
+        size = pc.sum(text_lengths(batch.column(index))).as_py() or 0
         if size > _MOST_VIEWED_BYTES:
             name = batch.schema.names[index]
             raise FormatError(f"the column {name!r} repeats text up to {size:,} bytes in one record batch", column=name)

@@ -1,15 +1,20 @@
-"""Record batches of a bounded size: slices of larger ones, without copying."""
+"""Record batches of a bounded size: slices of larger ones, without copying more than views make necessary."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import pyarrow as pa
 
+from format_plugins.views import compacted
+
 #: The size that a record batch should have on the wire, in the store, and between plugins: large enough to make the
 #: cost of a message vanish, small enough for clients whose gRPC accepts 4 MiB.
 TARGET_BYTES = 2 << 20
-#: Slices that are together larger than the whole by this factor share data.
+#: Slices aim at this part of what is allowed, for rows differ: one that comes out too large is cut in two.
+_FILL = 0.8
+#: Parts that are together larger than the whole by this factor share data, and cutting does not help.
 _WORTHWHILE = 1.25
 
 
@@ -17,27 +22,23 @@ def sliced(batch: pa.RecordBatch, *, max_bytes: int = TARGET_BYTES, max_rows: in
     """Yield ``batch`` in slices of at most ``max_bytes`` of data and ``max_rows`` rows, but of one row at the least.
 
     A batch that is small enough, an empty one too, is yielded as it is, and so is one that slicing does not make
-    smaller. Rows may differ in size, so a slice that is still too large is cut again until it fits.
+    smaller. Rows may differ in size, so a slice that is still too large is cut again until it fits. Slices of views are
+    copies, for each would hold the data of all.
     """
-    rows = batch.num_rows
-    size = data_bytes(batch)
-    if rows <= 1 or (size <= max_bytes and (max_rows is None or rows <= max_rows)):
+    rows, size = batch.num_rows, data_bytes(batch)
+    too_many = max_rows is not None and rows > max_rows
+    if rows <= 1 or (size <= max_bytes and not too_many):
         yield batch
         return
-    parts = max(-(-size // max_bytes), 1 if max_rows is None else -(-rows // max_rows), 2)
-    step = max(rows // parts, 1)
-    pieces = [batch.slice(start, step) for start in range(0, rows, step)]
-    sizes = [data_bytes(piece) for piece in pieces]
-    # The data of views is not divided: each slice of them keeps all of it, and cutting further makes it no smaller.
-    shared = sum(sizes) > size * _WORTHWHILE
-    if shared and (max_rows is None or rows <= max_rows):
+    parts = max(math.ceil(size / (max_bytes * _FILL)), 2, math.ceil(rows / max_rows) if max_rows is not None else 1)
+    # In two, each of about half the parts: whether cutting helps is seen at once, before much is copied.
+    middle = max(rows * (parts // 2) // parts, 1)
+    pieces = [compacted(batch.slice(0, middle)), compacted(batch.slice(middle))]
+    if not too_many and sum(map(data_bytes, pieces)) > size * _WORTHWHILE:
         yield batch
         return
-    for piece, piece_size in zip(pieces, sizes, strict=True):
-        if piece_size > max_bytes and not shared:
-            yield from sliced(piece, max_bytes=max_bytes)
-        else:
-            yield piece
+    for piece in pieces:
+        yield from sliced(piece, max_bytes=max_bytes, max_rows=max_rows)
 
 
 def data_bytes(batch: pa.RecordBatch) -> int:

@@ -10,8 +10,9 @@ import pyarrow as pa
 import xxhash
 
 from flight_server.failpoints import Failpoints
+from flight_server.store.gathering import MAX_BYTES, Gathering
 from flight_server.store.segments import Sealed, SegmentFolder
-from flight_server.store.slicing import Gathering, slices
+from format_plugins.slicing import data_bytes, sliced
 
 #: Arrow writes each buffer of a batch alone; those smaller than this go to the disk together.
 _BUFFER_BYTES = 256 << 10
@@ -41,8 +42,8 @@ class SegmentWriter:
         """Add the rows of a batch of exactly the segment's schema. Raises ``OSError``."""
         if batch.num_rows == 0:
             return
-        for piece, size in slices(batch):
-            for ready in self._gathering.add(piece, size):
+        for piece in sliced(batch, max_bytes=MAX_BYTES):
+            for ready in self._gathering.add(piece, data_bytes(piece)):
                 self._put(ready)
         self.rows += batch.num_rows
 
@@ -65,7 +66,7 @@ class SegmentWriter:
 
     def _put(self, batch: pa.RecordBatch) -> None:
         self._stream.write_batch(batch)
-        self._data_bytes += pa.ipc.get_record_batch_size(batch)
+        self._data_bytes += data_bytes(batch)
         self._failpoints.hit("store.put.written")
 
 

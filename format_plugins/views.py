@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
+import pyarrow.compute as pc
+
+#: An array of a type that only its data knows.
+_Array: TypeAlias = Any
+
+#: Texts up to this length stand in the view itself, those beyond in buffers that rows may share (Arrow's layout).
+_INLINE_BYTES = 12
 
 
 def compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
     """Return the batch with views that hold no more than its own rows, where Arrow can make them.
 
-    A slice of views is written with every buffer that they could point into. Views inside unions, maps and list views of
-    views stay as they are.
+    Views that point at the same bytes so often that these would take more room written out stay as they are; so do views
+    inside unions, maps and list views of views.
     """
     if not any(_holds(kind, is_view) for kind in batch.schema.types):
         return batch
@@ -21,7 +28,7 @@ def compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
 
 def is_view(kind: pa.DataType) -> bool:
     """Whether the values of this type point into buffers that slices share."""
-    return pa.types.is_string_view(kind) or pa.types.is_binary_view(kind) or _is_list_view(kind)
+    return _is_text_view(kind) or _is_list_view(kind)
 
 
 def children(kind: pa.DataType) -> list[pa.DataType]:
@@ -29,7 +36,15 @@ def children(kind: pa.DataType) -> list[pa.DataType]:
     return [kind.field(index).type for index in range(kind.num_fields)]
 
 
-def _compacted(column: pa.Array[Any]) -> pa.Array[Any]:
+def text_lengths(column: _Array) -> _Array:
+    """Return the length in bytes of each text of an array of text or binary views; 0 for null. Arrow has no kernel for it."""
+    parts = pa.Array.from_buffers(pa.int32(), 4 * (column.offset + len(column)), [None, column.buffers()[1]])
+    # A view is four numbers of 32 bits, and the first one is its length.
+    lengths = pc.list_element(pa.FixedSizeListArray.from_arrays(parts, 4), 0).slice(column.offset)
+    return pc.if_else(column.is_valid(), lengths, 0)
+
+
+def _compacted(column: _Array) -> _Array:
     kind = column.type
     if isinstance(column, pa.ExtensionArray):
         return pa.ExtensionArray.from_storage(kind, _compacted(column.storage))
@@ -38,9 +53,30 @@ def _compacted(column: pa.Array[Any]) -> pa.Array[Any]:
     try:
         if children(kind):  # joining cuts nested values to those of the slice; the views among them stay long
             column = pa.concat_arrays([column.slice(0, 0), column])
-        return column if _holds(kind, _is_list_view) else column.cast(_without_views(kind)).cast(kind)
+        if _holds(kind, _is_list_view) or not _is_shorter_written_out(column):
+            return column
+        return column.cast(_without_views(kind)).cast(kind)
     except pa.ArrowNotImplementedError:
         return column
+
+
+def _is_shorter_written_out(column: _Array) -> bool:
+    held = written = 0
+    for views in _text_views(column):
+        lengths = text_lengths(views)
+        held += sum(buffer.size for buffer in views.buffers()[2:] if buffer is not None)
+        written += pc.sum(pc.if_else(pc.greater(lengths, pa.scalar(_INLINE_BYTES)), lengths, 0)).as_py() or 0
+    return written < held
+
+
+def _text_views(column: _Array) -> list[_Array]:
+    """Return the arrays of text and binary views in a column, of the rows that it has."""
+    kind = column.type
+    if _is_text_view(kind):
+        return [column]
+    if pa.types.is_struct(kind):
+        return [views for child in column.flatten() for views in _text_views(child)]
+    return _text_views(column.flatten()) if pa.types.is_list(kind) or pa.types.is_large_list(kind) else []
 
 
 def _without_views(kind: pa.DataType) -> pa.DataType:
@@ -57,6 +93,10 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
     if types.is_large_list(kind):
         return pa.large_list(inner[0])
     return kind
+
+
+def _is_text_view(kind: pa.DataType) -> bool:
+    return pa.types.is_string_view(kind) or pa.types.is_binary_view(kind)
 
 
 def _is_list_view(kind: pa.DataType) -> bool:

@@ -1,46 +1,17 @@
-"""Record batches cut, and gathered, to about the size of one message on the wire."""
+"""Small record batches gathered to about the size of one message on the wire."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from typing import Any, cast
 
 import pyarrow as pa
 
-from flight_server.store.views import children, compacted, is_view
 from format_plugins.slicing import TARGET_BYTES
+from format_plugins.views import children, is_view
 
-#: A piece may be this much larger before it is halved once more.
-_SLACK = 1.25
-#: Halving that saves less than this has met data that its slices share; it is written whole.
-_WORTHWHILE = 0.8
-
-
-def slices(batch: pa.RecordBatch) -> Iterator[tuple[pa.RecordBatch, int]]:
-    """Yield the rows of ``batch`` in pieces of about ``TARGET_BYTES``, each with its size in bytes; 1 row at the least."""
-    size = pa.ipc.get_record_batch_size(batch)
-    if size <= TARGET_BYTES * _SLACK or batch.num_rows <= 1:
-        yield batch, size
-        return
-    rows = math.ceil(batch.num_rows / math.ceil(size / TARGET_BYTES))
-    for start in range(0, batch.num_rows, rows):
-        piece = compacted(batch.slice(start, rows))
-        yield from _halved(piece, pa.ipc.get_record_batch_size(piece))
-
-
-def _halved(piece: pa.RecordBatch, size: int) -> Iterator[tuple[pa.RecordBatch, int]]:
-    half = piece.num_rows // 2
-    if size <= TARGET_BYTES * _SLACK or half == 0:
-        yield piece, size
-        return
-    parts = [compacted(piece.slice(0, half)), compacted(piece.slice(half))]
-    sizes = [pa.ipc.get_record_batch_size(part) for part in parts]
-    if sum(sizes) * _WORTHWHILE > size:
-        yield piece, size
-        return
-    for part, part_size in zip(parts, sizes, strict=True):
-        yield from _halved(part, part_size)
+#: A segment's record batch may be this long, and stays below the 4 MiB of gRPC: one of about the target is not cut in two.
+MAX_BYTES = TARGET_BYTES * 5 // 4
 
 
 class Gathering:
