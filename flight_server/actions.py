@@ -18,7 +18,7 @@ from flight_server.option_table import options_of
 from flight_server.puts import answer
 from format_plugins.content_encodings import ENCODINGS
 from format_plugins.contract import API_VERSION
-from format_plugins.options import nearest
+from format_plugins.spelling import did_you_mean
 
 Result = Mapping[str, Any]
 
@@ -36,9 +36,7 @@ def run(host: Host, calls: Calls, kind: str, body: bytes) -> Iterator[bytes]:
     """Carry out the action ``kind``; its body is checked before anything is done."""
     action = ACTIONS.get(kind)
     if action is None:
-        near = nearest(kind, ACTIONS)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise BadRequest(f"unknown action {kind!r:.80}{hint} (known: {', '.join(ACTIONS)})")
+        raise BadRequest(f"unknown action {kind!r:.80}{did_you_mean(kind, ACTIONS)} (known: {', '.join(ACTIONS)})")
     for result in action.run(host, calls, wire.action_body(body, action.body)):
         yield wire.text(result)
 

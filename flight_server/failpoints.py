@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from format_plugins.options import nearest
+from format_plugins.spelling import did_you_mean
 
 VARIABLE = "FLIGHT_FAILPOINTS"
 
@@ -99,8 +99,7 @@ def _parsed(item: str) -> tuple[str, _Action]:
     text, _, nth = text.partition("@")
     kind, _, argument = text.partition(":")
     if name not in NAMES:
-        near = nearest(name, NAMES)
-        raise ValueError(f"{VARIABLE}: there is no failpoint {name!r}" + (f"; did you mean {near!r}?" if near else ""))
+        raise ValueError(f"{VARIABLE}: there is no failpoint {name!r}{did_you_mean(name, NAMES)}")
     if not equals or kind not in ("kill", "raise", "sleep") or (nth and not nth.isdecimal()):
         raise ValueError(
             f"{VARIABLE}: {item.strip()!r} is not name=kill, raise, raise:ERRNO or sleep:secs, with @n for the n-th time"

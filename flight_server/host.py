@@ -20,7 +20,7 @@ from flight_server.transcode import encoded
 from flight_server.wire import NATIVE
 from format_plugins.content_encodings import ENCODINGS, SUFFIXES, encode_chunks
 from format_plugins.contract import DataFormat
-from format_plugins.options import nearest
+from format_plugins.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,7 @@ def check_encoding(encoding: str | None) -> None:
         return
     if encoding in SUFFIXES.values():
         raise Unsupported(f"the content encoding {encoding!r} is not served (served: {', '.join(ENCODINGS)})")
-    near = nearest(encoding, ENCODINGS)
-    hint = f"; did you mean {near!r}?" if near else ""
+    hint = did_you_mean(encoding, ENCODINGS)
     raise BadRequest(f"unknown content encoding {encoding!r:.80}{hint} (served: {', '.join(ENCODINGS)})")
 
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from flight_server.errors import BadRequest
-from format_plugins.options import nearest
+from format_plugins.spelling import did_you_mean
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,9 +56,7 @@ def _path(schema: pa.Schema, name: str) -> tuple[int, ...]:
     head, *rest = name.split(".")
     index = _index(schema, head)
     if index is None or not rest:
-        near = nearest(name, schema.names)
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise BadRequest(f"unknown column {name!r:.200}{hint}", columns=schema.names[:32])
+        raise BadRequest(f"unknown column {name!r:.200}{did_you_mean(name, schema.names)}", columns=schema.names[:32])
     path, kind = [index], schema.field(index).type
     for part in rest:
         child = kind.get_field_index(part) if pa.types.is_struct(kind) else -1

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeVar, get_args, get_type_hints
 
 import msgspec
+
+from format_plugins.spelling import did_you_mean
 
 T = TypeVar("T")
 
@@ -40,36 +41,23 @@ def decode(config_type: type[T], values: Mapping[str, Any] | None, *, where: str
     if not isinstance(values, Mapping):
         raise OptionError(f"{where or 'the options'} must be a mapping, not {_kind(values)}", key=where.rpartition(".")[2])
     hints = get_type_hints(config_type, include_extras=True)
-    fields = dataclasses.fields(config_type)  # type: ignore[arg-type]
+    fields = dataclasses.fields(config_type)  # type: ignore[arg-type] # T is a dataclass, which a TypeVar cannot say
     names = tuple(item.name for item in fields)
     given = {}
     for key, value in values.items():
         path = f"{where}.{key}" if where else str(key)
         if key not in names:
-            raise OptionError(unknown(path, str(key), names), key=str(key), known=names)
+            hint = did_you_mean(str(key), names)
+            raise OptionError(f"unknown key {path!r}{hint} (known: {', '.join(names) or 'none'})", key=str(key), known=names)
         given[key] = _converted(value, hints[key], path, base=getattr(base, key, None))
     if base is None:
         _check_complete(fields, given, where)
     try:
-        return config_type(**given) if base is None else dataclasses.replace(base, **given)  # type: ignore[type-var]
+        return config_type(**given) if base is None else dataclasses.replace(base, **given)  # type: ignore[type-var] # as above
     except (TypeError, ValueError) as error:  # a check in __post_init__, or an option without a default
         if isinstance(error, OptionError):
             raise
         raise OptionError(f"{where + ': ' if where else ''}{error}", key=where.rpartition(".")[2]) from None
-
-
-def unknown(path: str, key: str, names: Iterable[str]) -> str:
-    """Say that ``key`` is none of ``names``, with the nearest one."""
-    known = tuple(names)
-    near = nearest(key, known)
-    hint = f"; did you mean {near!r}?" if near else ""
-    return f"unknown key {path!r}{hint} (known: {', '.join(known) or 'none'})"
-
-
-def nearest(name: str, names: Iterable[str]) -> str | None:
-    """Return the one of ``names`` that looks most like ``name``, or None when none looks like it."""
-    found = difflib.get_close_matches(name.lower(), list(names), n=1, cutoff=0.6)
-    return found[0] if found else None
 
 
 def _check_complete(fields: tuple[dataclasses.Field[Any], ...], given: Mapping[str, Any], where: str) -> None:

@@ -10,9 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from format_plugins.contract import UnsupportedError
-from format_plugins.options import nearest
 from format_plugins.pieces import PieceSink
 from format_plugins.slicing import data_bytes, sliced
+from format_plugins.spelling import did_you_mean
 
 #: The types that a file is limited to.
 Version: TypeAlias = Literal["1.0", "2.4", "2.6"]
@@ -117,8 +117,7 @@ def check_level(compression: str, level: int) -> None:
 def _check_names(schema: pa.Schema, names: tuple[str, ...]) -> None:
     for name in names:
         if name not in schema.names:
-            near = nearest(name, schema.names)
-            hint = f"; did you mean {near!r}?" if near else ""
+            hint = did_you_mean(name, schema.names)
             raise UnsupportedError(f"there is no column {name!r} to have a dictionary{hint}", column=name, option="dictionary")
 
 

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import FormatError
 from format_plugins.faults import wrong_data
-from format_plugins.options import nearest
 from format_plugins.slicing import sliced
+from format_plugins.spelling import did_you_mean
 from format_plugins.views import text_lengths
 
 _VIEWS = (pa.string_view(), pa.binary_view())
@@ -35,8 +35,7 @@ def _field(schema: pa.Schema, name: str) -> pa.Field[Any]:
     found = schema.get_all_field_indices(name)
     if len(found) == 1:
         return schema.field(found[0])
-    near = nearest(name, schema.names)
-    hint = f"; did you mean {near!r}?" if near else ""
+    hint = did_you_mean(name, schema.names)
     problem = f"there are {len(found)} columns {name!r}" if found else f"there is no column {name!r}{hint}"
     raise FormatError(problem, column=name, option="columns")
 

@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import pyarrow as pa
 
-from format_plugins.options import nearest
+from format_plugins.spelling import did_you_mean
 
 #: Types may nest this deep; Arrow IPC itself ends there.
 MAX_DEPTH = 64
@@ -136,8 +136,8 @@ def _type(reader: _Reader, depth: int) -> pa.DataType:
     for known, parse in _PARAMETRIC.items():
         if name in known:
             return parse(reader, name, depth)
-    near = nearest(name, [*_SIMPLE, *(each for known in _PARAMETRIC for each in known)])
-    raise reader.error(f"{name!r} is unknown" + (f"; did you mean {near!r}?" if near else ""))
+    names = [*_SIMPLE, *(each for known in _PARAMETRIC for each in known)]
+    raise reader.error(f"{name!r} is unknown{did_you_mean(name, names)}")
 
 
 def _date(reader: _Reader, name: str, _: int) -> pa.DataType:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import Meta
 
-from format_plugins.options import OptionError, decode, nearest, option
+from format_plugins.options import OptionError, decode, option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,7 +167,3 @@ def test_an_option_keeps_its_sentence_and_its_unit():
 def test_nothing_but_an_option_error_comes_of_any_values(values):
     with contextlib.suppress(OptionError):
         assert isinstance(decode(Options, values), Options)
-
-
-def test_the_nearest_name_is_found_whatever_its_case():
-    assert nearest("Delimitr", ["quote", "delimiter"]) == "delimiter"

@@ -27,7 +27,7 @@ from flight_server.plugins.scanner import scan, sign
 from flight_server.plugins.source import Source, Unreadable, read
 from flight_server.plugins.status import PluginStatus, statuses
 from flight_server.plugins.watcher import Watcher
-from format_plugins.options import nearest
+from format_plugins.spelling import nearest
 
 
 class PluginManager:

@@ -10,7 +10,7 @@ from flight_server.errors import UnknownFormat
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.lease import Lease
 from flight_server.wire import NATIVE
-from format_plugins.options import nearest
+from format_plugins.spelling import did_you_mean
 
 __all__ = ["Lease", "Registry", "RegistrySnapshot"]
 
@@ -69,6 +69,5 @@ class Registry:
         if name in snapshot.rejected:
             why = f": its plugin was rejected, because of {snapshot.rejected[name]}"
         else:
-            near = nearest(name, known)
-            why = f"; did you mean {near!r}?" if near else ""
+            why = did_you_mean(name, known)
         return UnknownFormat(f"unknown format {name!r:.80}{why} (known: {', '.join(known)})", format=name[:80], known=known)

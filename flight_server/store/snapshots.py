@@ -15,8 +15,8 @@ from flight_server.store.faults import damaged
 from flight_server.store.leases import Lease, Leases
 from flight_server.store.reading import SegmentReaders
 from flight_server.store.segments import Segment
-from format_plugins.options import nearest
 from format_plugins.slicing import TARGET_BYTES
+from format_plugins.spelling import did_you_mean, nearest
 
 #: Several segments that are so small together are read whole, and Arrow then sends all of them without Python.
 _WHOLE_BYTES = 4 * TARGET_BYTES
@@ -69,8 +69,10 @@ class Snapshots:
 
     def unknown_dataset(self, dataset: str) -> UnknownDataset:
         """Return the error of a name that is no dataset's, with the nearest that is one."""
-        near = nearest(dataset, self._catalog.similar(dataset))
-        return UnknownDataset(f"there is no dataset {dataset!r}" + (f"; did you mean {near!r}?" if near else ""), nearest=near)
+        similar = self._catalog.similar(dataset)
+        return UnknownDataset(
+            f"there is no dataset {dataset!r}{did_you_mean(dataset, similar)}", nearest=nearest(dataset, similar)
+        )
 
 
 class Snapshot:

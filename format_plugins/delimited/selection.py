@@ -10,7 +10,7 @@ import pyarrow as pa
 from format_plugins.contract import FormatError, UnsupportedError
 from format_plugins.delimited.columns import Column, plan_column
 from format_plugins.delimited.options import DelimitedOptions
-from format_plugins.options import nearest
+from format_plugins.spelling import did_you_mean
 from format_plugins.type_names import parse_type
 
 
@@ -70,8 +70,7 @@ def _columns_of(schema: pa.Schema, positions: dict[str, int], options: Delimited
 def _refuse_unknown(option: str, asked: Iterable[str], known: dict[str, int]) -> None:
     for name in asked:
         if name not in known:
-            near = nearest(name, known)
-            hint = f"; did you mean {near!r:.80}?" if near else ""
+            hint = did_you_mean(name, known)
             raise FormatError(
                 f"{option} names {name!r:.80}, which the document has not{hint} (it has {_listed(known)})",
                 column=name,
