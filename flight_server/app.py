@@ -19,6 +19,7 @@ from flight_server.calls import Calls
 from flight_server.config import Config
 from flight_server.configfile import ConfigError
 from flight_server.host import Host
+from flight_server.memory import keep_small
 from flight_server.plugins.manager import PluginManager
 from flight_server.progress import Progress
 from flight_server.service import Service
@@ -31,8 +32,6 @@ log = structlog.get_logger("flight_server")
 _SWITCH_INTERVAL_SECS = 0.0005
 #: How long streams that were cut have to unwind before the process ends without them.
 _UNWIND_SECS = 2.0
-#: How often the main thread looks whether a signal has come.
-_LOOK_SECS = 0.25
 
 
 class Server:
@@ -88,6 +87,7 @@ class Server:
 
 def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then drain and stop; a second signal stops at once."""
+    keep_small()
     keep_tracebacks_in()
     sys.setswitchinterval(_SWITCH_INTERVAL_SECS)
     with StopSignals() as signals:

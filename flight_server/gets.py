@@ -12,7 +12,7 @@ from flight_server import wire
 from flight_server.address import address_of
 from flight_server.host import Host, refuse_extras_of_native
 from flight_server.outgoing import stream
-from flight_server.selection import Selection, limited
+from flight_server.selection import Selection
 from flight_server.store.store import DatasetInfo, Snapshot
 from flight_server.wire import NATIVE, Address, GetRequest
 
@@ -92,7 +92,7 @@ def _schema(host: Host, request: GetRequest, snapshot: Snapshot) -> pa.Schema:
 
 
 def _rows(snapshot: Snapshot, request: GetRequest, selection: Selection) -> Iterator[pa.RecordBatch]:
-    for batch in limited(snapshot.batches(offset=request.offset, limit=request.limit), request.limit):
+    for batch in snapshot.batches(offset=request.offset, limit=request.limit):
         yield selection.apply(batch)
 
 

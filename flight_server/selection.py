@@ -1,4 +1,4 @@
-"""Which part of a dataset is wanted: columns by name, rows by offset and limit."""
+"""Which part of a stream is wanted: columns by name, and how many of its rows."""
 
 from __future__ import annotations
 

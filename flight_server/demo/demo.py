@@ -131,11 +131,8 @@ class _Demo:
         waited = self._wait_for_plugin()
         self._report.line("drop", f"{_PLUGIN}, served after {waited * 1000:,.0f} ms")
         document = self._client.get_bytes(_SMALL, format=_FORMAT).read_all()
-        texts = {
-            name: [str(value) for value in self._weather.table[name].to_pylist()] for name in self._weather.table.column_names
-        }
         table = weather.markdown(document)
-        _same("Markdown", table, pa.table(texts))
+        _same("Markdown", table, self._weather.as_text())
         self._report.line("get", "as a Markdown table, by the plugin just dropped", rows=table.num_rows, size=len(document))
 
     def _wait_for_plugin(self) -> float:

@@ -100,11 +100,6 @@ def opened(source: Any) -> Iterator[Source]:  # noqa: ANN401 - that is the point
 _WANTED = "a path, bytes, a binary file, an iterable of bytes, or Arrow data (a table, a record batch, a reader)"
 
 
-def is_native(source: Source) -> bool:
-    """Whether rows are sent rather than a document."""
-    return isinstance(source, Rows)
-
-
 def gathered(pieces: Iterable[Any]) -> Iterator[pa.Buffer]:
     """Yield bytes of any lengths in chunks of 1 to 2 MiB, the last one excepted."""
     small = bytearray()
