@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: install demo serve test lint format docs endurance lock clean
+.PHONY: install demo serve test lint format docs endurance bench bench-quick lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -39,6 +39,12 @@ docs: $(STAMP) ## write the parts of the documents that are made from the code
 
 endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 200 kills, 64 clients for a minute
 	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m slow -s -p no:cacheprovider $(ARGS)
+
+bench: $(STAMP) ## one table: ours against bare servers and libraries, each row a ratio
+	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+
+bench-quick: $(STAMP) ## the same with less data, in under two minutes
+	$(BIN)/python tests/benchmarks/bench.py --quick $(ARGS)
 
 lock: $(STAMP) ## make the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock

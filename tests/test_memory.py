@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from effort import FULL, effort, report
 from pyarrow import csv
-from raw_flight import PAYLOAD, connected, descriptor, finish, ticket
+from raw_flight import PAYLOAD, connected, descriptor, finish, put_document, ticket
 
 LIMIT_MB = 400
 CHUNK = 1 << 20
@@ -116,4 +116,22 @@ def test_a_spooled_document_ten_times_the_memory_bound_stays_on_disk(server_fact
         for batch in document:
             writer.write_batch(batch)
         assert finish(writer, reader)["rows"] > 0
+    assert peak_mb(server.pid) < LIMIT_MB
+
+
+@pytest.mark.slow
+def test_a_server_that_did_everything_again_and_again_is_no_larger(server_factory):
+    server = server_factory()
+    with connected(server.location) as client:
+        put(client, 50 << 20)
+        documents = {}
+        for name in ("csv", "ndjson", "parquet", "arrow_stream"):
+            target = ticket({"dataset": "big", "format": name})
+            documents[name] = b"".join(row.as_py() for chunk in client.do_get(target) for row in chunk.data["payload"])
+        reset_peak(server.pid)
+        for _ in range(effort(3, 10)):
+            for name, data in documents.items():
+                put_document(client, {"dataset": "again", "format": name, "mode": "replace"}, data)
+                drain(client.do_get(ticket({"dataset": "again", "format": name})))
+    report(f"all formats, {effort(3, 10)} times over: peak {peak_mb(server.pid):.0f} MB")
     assert peak_mb(server.pid) < LIMIT_MB
