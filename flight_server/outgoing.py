@@ -8,6 +8,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_server.boundary import guarded_stream
+from format_plugins.kinds import holds
 
 
 def stream(schema: pa.Schema, batches: Iterator[pa.RecordBatch], call: str) -> flight.FlightDataStream:
@@ -17,18 +18,6 @@ def stream(schema: pa.Schema, batches: Iterator[pa.RecordBatch], call: str) -> f
     batches breaks on dictionaries, which it sends only with tables.
     """
     guard = guarded_stream(batches, call)
-    if _has_dictionary(schema):
+    if any(holds(kind, pa.types.is_dictionary) for kind in schema.types):
         return flight.GeneratorStream(schema, (pa.Table.from_batches([batch]) for batch in guard if batch.num_rows))
     return flight.GeneratorStream(schema, guard)
-
-
-def _has_dictionary(schema: pa.Schema) -> bool:
-    return any(_holds_dictionary(field.type) for field in schema)
-
-
-def _holds_dictionary(kind: pa.DataType) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        return _holds_dictionary(kind.storage_type)
-    if pa.types.is_dictionary(kind):
-        return True
-    return any(_holds_dictionary(kind.field(index).type) for index in range(kind.num_fields))

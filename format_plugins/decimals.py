@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal
-from typing import Any, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# Which class of array or type it is was asked at run time; the stubs would have it declared.
-Array: TypeAlias = Any
-Type: TypeAlias = Any
+from format_plugins.kinds import Array, Type
 
 # Python's Decimal takes more than this: underscores, other alphabets' digits, NaN.
 _NUMBER = re.compile(r"[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]+)?")

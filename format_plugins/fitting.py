@@ -9,10 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.contract import FormatError
+from format_plugins.kinds import Array, is_list
 
-#: An array of a type that only its data knows; the methods differ by type.
-_Array: TypeAlias = Any
-_Step: TypeAlias = Callable[[pa.RecordBatch, int], _Array]
+_Step: TypeAlias = Callable[[pa.RecordBatch, int], Array]
 _ARROW_REFUSALS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowKeyError, pa.ArrowCapacityError)
 
 
@@ -88,7 +87,7 @@ class _Column:
         except (_Lossy, *_ARROW_REFUSALS) as error:
             raise self._misfit(error) from None
 
-    def fitted(self, array: _Array, rows_before: int) -> _Array:
+    def fitted(self, array: Array, rows_before: int) -> Array:
         """Return ``array`` as the field wants it."""
         try:
             return self._converted(array)
@@ -96,7 +95,7 @@ class _Column:
             row = self._first_misfit(array)
             raise self._misfit(error, row=rows_before + row + 1, value=_text(array, row)) from None
 
-    def _converted(self, array: _Array) -> _Array:
+    def _converted(self, array: Array) -> Array:
         converted = array
         if not self._same_type:
             array = _own_values(array)
@@ -107,7 +106,7 @@ class _Column:
             raise _Lossy("it is null")
         return converted
 
-    def _first_misfit(self, array: _Array) -> int:
+    def _first_misfit(self, array: Array) -> int:
         """Halve: the first ``low`` rows fit, the first ``high`` do not."""
         low, high = 0, len(array)
         while high - low > 1:
@@ -133,7 +132,7 @@ def _said(field: pa.Field[Any]) -> str:
     return f"{field.type}{'' if field.nullable else ' not null'}"
 
 
-def _text(array: _Array, row: int) -> str | None:
+def _text(array: Array, row: int) -> str | None:
     try:
         return str(array[row])
     except (ValueError, OverflowError):  # a time that Python cannot hold
@@ -163,7 +162,7 @@ def _storage_type(kind: pa.DataType) -> pa.DataType:
     return _storage_type(kind.value_type) if pa.types.is_dictionary(kind) else kind
 
 
-def _check_values(before: _Array, after: _Array) -> None:
+def _check_values(before: Array, after: Array) -> None:
     """Raise ``_Lossy`` unless ``after`` says what ``before`` said; nested values are compared leaf by leaf."""
     before, after = _plain(before), _plain(after)
     if before.type == after.type and before.equals(after):
@@ -177,13 +176,13 @@ def _check_values(before: _Array, after: _Array) -> None:
     elif pa.types.is_map(before.type) and pa.types.is_map(after.type):
         _check_values(before.keys, after.keys)
         _check_values(before.items, after.items)
-    elif _is_list(before.type) and _is_list(after.type):
+    elif is_list(before.type) and is_list(after.type):
         _check_values(before.flatten(), after.flatten())
     else:
         _check_leaf(before, after.cast(before.type, safe=True))
 
 
-def _check_leaf(before: _Array, back: _Array) -> None:
+def _check_leaf(before: Array, back: Array) -> None:
     if before.null_count != back.null_count:
         raise _Lossy("a value would become null, or a null a value")
     if pa.types.is_floating(before.type):
@@ -195,7 +194,7 @@ def _check_leaf(before: _Array, back: _Array) -> None:
         raise _Lossy("a value would come back as another")
 
 
-def _check_nested_nulls(array: _Array) -> None:
+def _check_nested_nulls(array: Array) -> None:
     """Raise when a field nested in ``array`` allows no nulls and there is one in a value that is there."""
     array = _plain(array)
     if pa.types.is_struct(array.type):
@@ -207,21 +206,21 @@ def _check_nested_nulls(array: _Array) -> None:
         if not array.type.item_field.nullable and array.items.null_count:
             raise _Lossy("a value of a map is null")
         _check_nested_nulls(array.items)
-    elif _is_list(array.type):
+    elif is_list(array.type):
         values = array.flatten()
         if not array.type.field(0).nullable and values.null_count:
             raise _Lossy("an element is null")
         _check_nested_nulls(values)
 
 
-def _own_values(array: _Array) -> _Array:
+def _own_values(array: Array) -> Array:
     """Return ``array`` without what its slices left outside: a cast looks at that too. Runs, which none casts, decoded."""
     if isinstance(array, pa.RunEndEncodedArray):
         return pc.call_function("run_end_decode", [array])
     return pa.concat_arrays([array]) if array.type.num_fields else array
 
 
-def _plain(array: _Array) -> _Array:
+def _plain(array: Array) -> Array:
     """Return the values themselves: no extension, no dictionary, no runs, no views (few kernels know those)."""
     if isinstance(array, pa.ExtensionArray):
         return _plain(array.storage)
@@ -232,14 +231,3 @@ def _plain(array: _Array) -> _Array:
     if pa.types.is_string_view(array.type):
         return array.cast(pa.large_string())
     return array.cast(pa.large_binary()) if pa.types.is_binary_view(array.type) else array
-
-
-def _is_list(kind: pa.DataType) -> bool:
-    types = pa.types
-    return bool(
-        types.is_list(kind)
-        or types.is_large_list(kind)
-        or types.is_fixed_size_list(kind)
-        or types.is_list_view(kind)
-        or types.is_large_list_view(kind)
-    )

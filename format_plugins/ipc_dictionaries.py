@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, TypeAlias
+from typing import Any
 
 import pyarrow as pa
 
 from format_plugins.contract import UnsupportedError
-
-#: A dictionary array, whatever its types.
-_Array: TypeAlias = Any
+from format_plugins.kinds import Array
 
 
 class GrowingDictionaries:
@@ -21,7 +19,7 @@ class GrowingDictionaries:
 
     def __init__(self, schema: pa.Schema) -> None:
         self._columns = [index for index, kind in enumerate(schema.types) if _is_plain_dictionary(kind)]
-        self._before: dict[int, _Array] = {}  # a column's last array, of no rows
+        self._before: dict[int, Array] = {}  # a column's last array, of no rows
 
     def grown(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return ``batch`` over the grown dictionaries. Raises ``UnsupportedError`` where they cannot grow."""
@@ -31,7 +29,7 @@ class GrowingDictionaries:
             self._before[index] = columns[index].slice(0, 0)
         return pa.RecordBatch.from_arrays(columns, schema=batch.schema) if self._columns else batch
 
-    def _grown(self, index: int, array: _Array, field: pa.Field[Any]) -> _Array:
+    def _grown(self, index: int, array: Array, field: pa.Field[Any]) -> Array:
         before = self._before.get(index)
         if before is None or before.dictionary.equals(array.dictionary):
             return array

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import pyarrow as pa
 
 from format_plugins.contract import UnsupportedError
+from format_plugins.kinds import Type, children, holds
 from format_plugins.pieces import PieceSink
 from format_plugins.slicing import sliced
 
@@ -45,7 +46,7 @@ def ipc_pieces(
 
 def nested_dictionaries(schema: pa.Schema) -> list[str]:
     """Return the columns that hold a dictionary below their top."""
-    return [field.name for field in schema if any(map(_holds_dictionary, _inner(field.type)))]
+    return [field.name for field in schema if any(holds(kind, pa.types.is_dictionary) for kind in _inner(field.type))]
 
 
 def _write(writer: pa.ipc.RecordBatchStreamWriter | pa.ipc.RecordBatchFileWriter, batch: pa.RecordBatch) -> None:
@@ -69,19 +70,11 @@ def _check_dictionaries(schema: pa.Schema) -> None:
             )
 
 
-def _is_dictionary_of_dictionary(kind: pa.DataType) -> bool:
+def _is_dictionary_of_dictionary(kind: Type) -> bool:
     if pa.types.is_dictionary(kind) and pa.types.is_dictionary(kind.value_type):
         return True
     return any(map(_is_dictionary_of_dictionary, _inner(kind)))
 
 
-def _holds_dictionary(kind: pa.DataType) -> bool:
-    return pa.types.is_dictionary(kind) or any(map(_holds_dictionary, _inner(kind)))
-
-
-def _inner(kind: pa.DataType) -> Iterable[pa.DataType]:
-    if isinstance(kind, pa.BaseExtensionType):
-        return _inner(kind.storage_type)
-    if pa.types.is_dictionary(kind):
-        return [kind.value_type]
-    return [kind.field(index).type for index in range(kind.num_fields)]
+def _inner(kind: Type) -> list[Type]:
+    return [kind.value_type] if pa.types.is_dictionary(kind) else children(kind)

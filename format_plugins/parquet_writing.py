@@ -10,15 +10,13 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from format_plugins.contract import UnsupportedError
+from format_plugins.kinds import Array
 from format_plugins.pieces import PieceSink
 from format_plugins.slicing import data_bytes, sliced
 from format_plugins.spelling import did_you_mean
 
 #: The types that a file is limited to.
 Version: TypeAlias = Literal["1.0", "2.4", "2.6"]
-
-#: An array of a type that only its data knows.
-_Array: TypeAlias = Any
 
 _SAMPLE_ROWS = 8192
 #: A column gets a dictionary when fewer of its sampled values are distinct: beyond, it costs time and space.
@@ -121,7 +119,7 @@ def _check_names(schema: pa.Schema, names: tuple[str, ...]) -> None:
             raise UnsupportedError(f"there is no column {name!r} to have a dictionary{hint}", column=name, option="dictionary")
 
 
-def _leaves(path: str, array: _Array) -> Iterator[tuple[str, _Array]]:
+def _leaves(path: str, array: Array) -> Iterator[tuple[str, Array]]:
     """Yield the values in ``array`` that are columns of their own in Parquet, by the path that they have there."""
     kind = array.type
     if isinstance(array, pa.ExtensionArray):
@@ -138,14 +136,14 @@ def _leaves(path: str, array: _Array) -> Iterator[tuple[str, _Array]]:
         yield path, array
 
 
-def _takes_dictionary(name: str, values: _Array, wanted: str | bool | tuple[str, ...]) -> bool:
+def _takes_dictionary(name: str, values: Array, wanted: str | bool | tuple[str, ...]) -> bool:
     """Return whether a column of these values gets a dictionary. Dictionary arrays always do: order would be lost."""
     if pa.types.is_dictionary(values.type):
         return True
     return name in wanted if isinstance(wanted, tuple) else wanted == "auto" and _repeats(values)
 
 
-def _repeats(values: _Array) -> bool:
+def _repeats(values: Array) -> bool:
     if pa.types.is_boolean(values.type) or pa.types.is_null(values.type) or not len(values):
         return False  # Parquet has no dictionary of those
     values = values.slice(0, _SAMPLE_ROWS)

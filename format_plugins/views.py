@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
-
 import pyarrow as pa
 import pyarrow.compute as pc
 
-#: An array of a type that only its data knows.
-_Array: TypeAlias = Any
+from format_plugins.kinds import Array, Type, children, holds, is_list_view, is_text_view
 
 #: Texts up to this length stand in the view itself, those beyond in buffers that rows may share (Arrow's layout).
 _INLINE_BYTES = 12
@@ -21,22 +17,17 @@ def compacted(batch: pa.RecordBatch) -> pa.RecordBatch:
     Views that point at the same bytes so often that these would take more room written out stay as they are; so do views
     inside unions, maps and list views of views.
     """
-    if not any(_holds(kind, is_view) for kind in batch.schema.types):
+    if not any(holds(kind, is_view) for kind in batch.schema.types):
         return batch
     return pa.RecordBatch.from_arrays([_compacted(column) for column in batch.columns], schema=batch.schema)
 
 
-def is_view(kind: pa.DataType) -> bool:
+def is_view(kind: Type) -> bool:
     """Whether the values of this type point into buffers that slices share."""
-    return _is_text_view(kind) or _is_list_view(kind)
+    return is_text_view(kind) or is_list_view(kind)
 
 
-def children(kind: pa.DataType) -> list[pa.DataType]:
-    """Return the types nested directly in ``kind``."""
-    return [kind.field(index).type for index in range(kind.num_fields)]
-
-
-def text_lengths(column: _Array) -> _Array:
+def text_lengths(column: Array) -> Array:
     """Return the length in bytes of each text of an array of text or binary views; 0 for null. Arrow has no kernel for it."""
     parts = pa.Array.from_buffers(pa.int32(), 4 * (column.offset + len(column)), [None, column.buffers()[1]])
     # A view is four numbers of 32 bits, and the first one is its length.
@@ -44,23 +35,23 @@ def text_lengths(column: _Array) -> _Array:
     return pc.if_else(column.is_valid(), lengths, 0)
 
 
-def _compacted(column: _Array) -> _Array:
+def _compacted(column: Array) -> Array:
     kind = column.type
     if isinstance(column, pa.ExtensionArray):
         return pa.ExtensionArray.from_storage(kind, _compacted(column.storage))
-    if not _holds(kind, is_view):
+    if not holds(kind, is_view):
         return column
     try:
         if children(kind):  # joining cuts nested values to those of the slice; the views among them stay long
             column = pa.concat_arrays([column.slice(0, 0), column])
-        if _holds(kind, _is_list_view) or not _is_shorter_written_out(column):
+        if holds(kind, is_list_view) or not _is_shorter_written_out(column):
             return column
         return column.cast(_without_views(kind)).cast(kind)
     except pa.ArrowNotImplementedError:
         return column
 
 
-def _is_shorter_written_out(column: _Array) -> bool:
+def _is_shorter_written_out(column: Array) -> bool:
     held = written = 0
     for views in _text_views(column):
         lengths = text_lengths(views)
@@ -69,17 +60,17 @@ def _is_shorter_written_out(column: _Array) -> bool:
     return written < held
 
 
-def _text_views(column: _Array) -> list[_Array]:
+def _text_views(column: Array) -> list[Array]:
     """Return the arrays of text and binary views in a column, of the rows that it has."""
     kind = column.type
-    if _is_text_view(kind):
+    if is_text_view(kind):
         return [column]
     if pa.types.is_struct(kind):
         return [views for child in column.flatten() for views in _text_views(child)]
     return _text_views(column.flatten()) if pa.types.is_list(kind) or pa.types.is_large_list(kind) else []
 
 
-def _without_views(kind: pa.DataType) -> pa.DataType:
+def _without_views(kind: Type) -> Type:
     types = pa.types
     if types.is_string_view(kind):
         return pa.large_string()
@@ -93,17 +84,3 @@ def _without_views(kind: pa.DataType) -> pa.DataType:
     if types.is_large_list(kind):
         return pa.large_list(inner[0])
     return kind
-
-
-def _is_text_view(kind: pa.DataType) -> bool:
-    return pa.types.is_string_view(kind) or pa.types.is_binary_view(kind)
-
-
-def _is_list_view(kind: pa.DataType) -> bool:
-    return pa.types.is_list_view(kind) or pa.types.is_large_list_view(kind)
-
-
-def _holds(kind: pa.DataType, wanted: Callable[[pa.DataType], bool]) -> bool:
-    if isinstance(kind, pa.BaseExtensionType):
-        return _holds(kind.storage_type, wanted)
-    return wanted(kind) or any(_holds(child, wanted) for child in children(kind))

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 import pyarrow as pa
 
+from format_plugins.kinds import children
 from format_plugins.slicing import TARGET_BYTES
-from format_plugins.views import children, is_view
+from format_plugins.views import is_view
 
 #: A segment's record batch may be this long, and stays below the 4 MiB of gRPC: one of about the target is not cut in two.
 MAX_BYTES = TARGET_BYTES * 5 // 4

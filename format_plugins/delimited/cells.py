@@ -12,11 +12,10 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
 from format_plugins.delimited.options import DelimitedOptions
+from format_plugins.kinds import Array, is_text
 
-#: An array of any type. The stubs of pyarrow.compute know only some of the combinations.
-AnyArray: TypeAlias = Any
 #: From a column to strings, null where it is null.
-ToText: TypeAlias = Callable[[AnyArray], AnyArray]
+ToText: TypeAlias = Callable[[Array], Array]
 
 _DAY_SECONDS = 86400
 #: ISO 8601 has four digits for the year.
@@ -37,13 +36,13 @@ def cell_writer(field: pa.Field[Any], options: DelimitedOptions) -> ToText:
     return writer
 
 
-def is_text(type_: pa.DataType) -> bool:
-    """Tell whether values of ``type_`` are texts already, which may hold anything."""
+def may_hold_anything(type_: pa.DataType) -> bool:
+    """Tell whether values of ``type_`` are texts already, in which any character may stand."""
     if isinstance(type_, pa.DictionaryType):
-        return is_text(type_.value_type)
+        return may_hold_anything(type_.value_type)
     if isinstance(type_, pa.BaseExtensionType):
-        return is_text(type_.storage_type)
-    return pa.types.is_string(type_) or pa.types.is_large_string(type_) or pa.types.is_string_view(type_)
+        return may_hold_anything(type_.storage_type)
+    return is_text(type_)
 
 
 def _writer(name: str, type_: pa.DataType, options: DelimitedOptions) -> ToText | None:
@@ -70,21 +69,21 @@ def _after(first: ToText, then: ToText | None) -> ToText | None:
     return then and (lambda array: then(first(array)))
 
 
-def _cast(array: AnyArray) -> AnyArray:
+def _cast(array: Array) -> Array:
     return array.cast(pa.string())
 
 
-def _bools(options: DelimitedOptions, array: AnyArray) -> AnyArray:
+def _bools(options: DelimitedOptions, array: Array) -> Array:
     true, false = (pa.scalar(texts[0], pa.string()) for texts in (options.true_values, options.false_values))
     return pc.if_else(array, true, false)
 
 
-def _numbers(options: DelimitedOptions, array: AnyArray) -> AnyArray:
+def _numbers(options: DelimitedOptions, array: Array) -> Array:
     texts = _cast(array)
     return texts if options.decimal_point == "." else pc.replace_substring(texts, ".", options.decimal_point)
 
 
-def _dates(name: str, array: AnyArray) -> AnyArray:
+def _dates(name: str, array: Array) -> Array:
     try:
         days = array.cast(pa.date32())
     except pa.ArrowInvalid:  # date64 counts milliseconds
@@ -93,7 +92,7 @@ def _dates(name: str, array: AnyArray) -> AnyArray:
     return days.cast(pa.string())
 
 
-def _timestamps(name: str, array: AnyArray) -> AnyArray:
+def _timestamps(name: str, array: Array) -> Array:
     """Write the instant in UTC: with a zone as ``...Z``, which is many times faster than the zone's own clock."""
     per_second = _UNITS_PER_SECOND[array.type.unit]
     first, last = _FIRST_DAY * _DAY_SECONDS * per_second, ((_LAST_DAY + 1) * _DAY_SECONDS) * per_second - 1
@@ -104,7 +103,7 @@ def _timestamps(name: str, array: AnyArray) -> AnyArray:
     return texts if array.type.tz is None else pc.binary_join_element_wise(texts, "Z", "")
 
 
-def _check_range(name: str, numbers: AnyArray, first: int, last: int) -> None:
+def _check_range(name: str, numbers: Array, first: int, last: int) -> None:
     bounds: Any = pc.min_max(numbers)
     least, most = bounds["min"].as_py(), bounds["max"].as_py()
     if least is not None and (least < first or most > last):

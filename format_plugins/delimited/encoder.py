@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from format_plugins.blocks import decode_in_order
 from format_plugins.contract import UnsupportedError
-from format_plugins.delimited.cells import cell_writer, is_text
+from format_plugins.delimited.cells import cell_writer, may_hold_anything
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.quoting import Quoter
 from format_plugins.slicing import sliced
@@ -40,7 +40,7 @@ class _Encoder:
         self._names = schema.names
         self._writers = [cell_writer(field, options) for field in schema]
         self._quoter = Quoter(options)
-        self._quoted = [is_text(field.type) or not self._quoter.numbers_are_safe for field in schema]
+        self._quoted = [may_hold_anything(field.type) or not self._quoter.numbers_are_safe for field in schema]
         self._line_end = _LINE_ENDS[options.line_ending]
         self._options = options
 
@@ -74,7 +74,7 @@ class _Encoder:
         lines: Any = pc.binary_join_element_wise(
             *cells, self._options.delimiter, null_handling="replace", null_replacement=null
         )
-        return lines.buffers()[2].slice(0, pc.sum(pc.binary_length(lines)).as_py())  # type: ignore[no-any-return]
+        return lines.buffers()[2].slice(0, pc.sum(pc.binary_length(lines)).as_py())  # type: ignore[no-any-return] # a buffer
 
 
 def _encoded(texts: Iterable[pa.Buffer], encoding: str) -> Iterator[pa.Buffer]:

@@ -14,8 +14,8 @@ import pyarrow as pa
 from format_plugins.contract import UnsupportedError
 from format_plugins.decimals import of_texts
 from format_plugins.json_text.faults import UnfitError
-from format_plugins.json_text.kinds import Array, Type, is_text
 from format_plugins.json_text.options import JsonOptions
+from format_plugins.kinds import Array, Type, is_text
 
 Finish: TypeAlias = Callable[[Array], Array]
 

@@ -9,9 +9,9 @@ import msgspec
 import pyarrow as pa
 
 from format_plugins.json_text.faults import PARSE_ERRORS, RecordError, UnfitError
-from format_plugins.json_text.kinds import is_list
 from format_plugins.json_text.records import Block, Lines
 from format_plugins.json_text.renaming import real_name
+from format_plugins.kinds import is_list
 
 _PATH = re.compile(r" - at `\$(.*)`\Z", re.DOTALL)
 _UNKNOWN = re.compile(r"\AObject contains unknown field `(.*)`\Z", re.DOTALL)

@@ -11,9 +11,9 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
 from format_plugins.json_text.faults import UnfitError
-from format_plugins.json_text.kinds import Array, Type, is_extension, is_list, is_text
 from format_plugins.json_text.leaves import Finish, Reading, Rules, converted, leaf
 from format_plugins.json_text.renaming import safe_name
+from format_plugins.kinds import Array, Type, is_extension, is_list, is_text
 
 
 def reading(type_: Type, rules: Rules, depth: int = 1) -> Reading:

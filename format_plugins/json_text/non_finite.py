@@ -9,7 +9,7 @@ import msgspec
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from format_plugins.json_text.kinds import Array, Type
+from format_plugins.kinds import Array, Type
 
 _NULL = msgspec.Raw(b"null")
 _NAMES = {math.inf: '"Infinity"', -math.inf: '"-Infinity"'}

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
-from format_plugins.json_text.kinds import Array, Type, is_extension, is_list, is_text
 from format_plugins.json_text.options import JsonOptions
+from format_plugins.kinds import Array, Type, is_extension, is_list, is_text
 
 #: Makes a plain array of an array; None: it is plain as it is.
 Plain: TypeAlias = Callable[[Array], Array] | None

@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pyarrow as pa
 
-from format_plugins.json_text.kinds import Type, is_list, is_text
+from format_plugins.kinds import Type, is_list, is_text
 
 #: Makes text with safe names of text with the names of the document.
 Rename: TypeAlias = Callable[[bytes], bytes]

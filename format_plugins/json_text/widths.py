@@ -7,8 +7,8 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from format_plugins.json_text.faults import RecordError
-from format_plugins.json_text.kinds import Type, is_list
 from format_plugins.json_text.records import Block
+from format_plugins.kinds import Type, is_list
 
 #: A block becomes at most about so many values; each takes about 8 bytes in a parsed record, and again in Arrow.
 BLOCK_SLOTS = 1 << 20
