@@ -7,6 +7,7 @@ import json
 import os
 import sys
 import threading
+from contextlib import ExitStack
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -39,18 +40,19 @@ class Server:
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self._store = Store.open(config.store)
-        try:
+        with ExitStack() as undo:  # what was started when the rest cannot be
+            self._store = Store.open(config.store)
+            undo.callback(self._store.close)
             self._plugins = PluginManager(config.plugins)
-            self._progress = Progress(config.server.progress_interval_secs)
-            self._calls = Calls()
             self._plugins.start()
+            undo.callback(self._plugins.stop)
+            self._progress = Progress(config.server.progress_interval_secs)
             self._progress.start()
+            undo.callback(self._progress.stop)
+            self._calls = Calls()
             host = Host(self._store, self._plugins, config.limits, self._progress)
             self._service = _listening(config.server.location, host, self._calls)
-        except BaseException:
-            self._store.close()
-            raise
+            undo.pop_all()
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import json
 import secrets
@@ -98,7 +99,7 @@ def keep_tracebacks_in() -> None:
             return ["see the server's log"]
         return original(*args, **kwargs)
 
-    format_exception.keeps_in = True  # type: ignore[attr-defined]
+    format_exception.keeps_in = True  # type: ignore[attr-defined] # a mark of our own
     traceback.format_exception = format_exception
 
 
@@ -108,7 +109,7 @@ def _unexpected(error: BaseException) -> ServerError:
     return Internal("the server failed; its log says more under this id")
 
 
-_FULL = (28, 122)  # ENOSPC, EDQUOT
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _log(known: ServerError, error: BaseException, call: str, identity: str) -> None:

@@ -6,9 +6,9 @@ import faulthandler
 import os
 import signal
 from types import FrameType, TracebackType
-from typing import Self
+from typing import Any, Self
 
-STOP = (signal.SIGTERM, signal.SIGINT)
+_STOP = (signal.SIGTERM, signal.SIGINT)
 
 
 class StopSignals:
@@ -23,18 +23,18 @@ class StopSignals:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._asked = False
+        self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
-        for number in STOP:
-            signal.signal(number, self._on_signal)
+        self._before = {number: signal.signal(number, self._on_signal) for number in _STOP}
         faulthandler.register(signal.SIGUSR1, all_threads=True)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         faulthandler.unregister(signal.SIGUSR1)
-        for number in STOP:
-            signal.signal(number, signal.SIG_DFL)
+        for number, handler in self._before.items():
+            signal.signal(number, handler or signal.SIG_DFL)  # None: not set from Python
         signal.set_wakeup_fd(-1)
         os.close(self._reading)
         os.close(self._writing)

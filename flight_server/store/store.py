@@ -7,6 +7,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Self
 
@@ -52,19 +53,19 @@ class Store:
         self._staged_lock = threading.Lock()
         self._staged: weakref.WeakSet[StagedPut] = weakref.WeakSet()
         root.mkdir(parents=True, exist_ok=True)
-        self._lock = StoreLock(root)
-        try:
+        with ExitStack() as undo:  # what was opened when the rest cannot be
+            self._lock = StoreLock(root)
+            undo.callback(self._lock.close)
             failpoints.hit("store.open.locked")
             self._folder = SegmentFolder(root, failpoints)
             self._folder.make()
             self._catalog = Catalog(root / "catalog.sqlite")
+            undo.callback(self._catalog.close)
             sync_folder(root)
             sweep_at_start(self._catalog, self._folder)
             failpoints.hit("store.open.swept")
-        except BaseException:
-            self._lock.close()
-            raise
-        self._compose(start_background=start_background)
+            self._compose(start_background=start_background)
+            undo.pop_all()
 
     def _compose(self, *, start_background: bool) -> None:
         config = self._config

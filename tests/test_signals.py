@@ -1,0 +1,54 @@
+"""Signals that stop the server are waited for and not missed, and what was there before comes back."""
+
+import os
+import signal
+import threading
+from pathlib import Path
+
+import pytest
+
+from flight_server.signals import StopSignals
+
+
+def descriptors():
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_the_wait_ends_with_the_first_signal(number):
+    with StopSignals() as signals:
+        sender = threading.Timer(0.05, os.kill, (os.getpid(), number))
+        sender.start()
+        signals.wait()
+        sender.join()
+
+
+def test_a_signal_that_came_before_the_wait_is_not_slept_through():
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGTERM)
+        signals.wait()
+
+
+def test_another_signal_does_not_end_the_wait():
+    heard = []
+    before = signal.signal(signal.SIGUSR2, lambda number, _: heard.append(number))
+    try:
+        with StopSignals() as signals:
+            os.kill(os.getpid(), signal.SIGUSR2)
+            sender = threading.Timer(0.05, os.kill, (os.getpid(), signal.SIGTERM))
+            sender.start()
+            signals.wait()
+            sender.join()
+    finally:
+        signal.signal(signal.SIGUSR2, before)
+    assert heard == [signal.SIGUSR2]
+
+
+def test_handlers_and_descriptors_are_given_back():
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    opened = descriptors()
+    with StopSignals():
+        assert signal.getsignal(signal.SIGTERM) != before[signal.SIGTERM]
+    assert {number: signal.getsignal(number) for number in before} == before
+    assert descriptors() == opened
+    assert signal.set_wakeup_fd(-1) == -1
