@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Any, get_type_hints
+import json
+from collections.abc import Iterable, Iterator
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 
 def options_of(config_type: type) -> list[dict[str, Any]]:
@@ -35,11 +37,21 @@ def settings_of(config_type: type, prefix: str = "") -> Iterator[dict[str, Any]]
 
 def type_name(hint: Any) -> str:  # noqa: ANN401 - any annotation
     """Return an annotation as people write it: ``str``, ``list[str]``, ``'a' | 'b'``."""
-    values = getattr(hint, "__args__", ())
-    if getattr(hint, "__origin__", None) is not None and "Literal" in repr(hint):
-        return " | ".join(map(repr, values))
-    text = hint.__name__ if isinstance(hint, type) and not values else str(hint)
+    if get_origin(hint) is Literal:
+        return " | ".join(map(repr, get_args(hint)))
+    if get_origin(hint) in {Union, UnionType}:
+        return " | ".join("None" if kind is type(None) else type_name(kind) for kind in get_args(hint))
+    text = hint.__name__ if isinstance(hint, type) and not get_args(hint) else str(hint)
     return text.replace("typing.", "")
+
+
+def markdown(rows: Iterable[dict[str, Any]], *, called: str) -> str:
+    """Return options as a Markdown table; ``called`` heads the column of their names. Defaults are written as JSON."""
+    lines = [f"| {called} | type | default | unit | meaning |", "|---|---|---|---|---|"]
+    for row in rows:
+        cells = [f"`{row['name']}`", f"`{row['type']}`", f"`{json.dumps(row['default'])}`", row["unit"], row["doc"]]
+        lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    return "\n".join(lines) + "\n"
 
 
 def _default(field: dataclasses.Field[Any]) -> Any:  # noqa: ANN401 - an option of any type

@@ -3,28 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from typing import get_type_hints
 
 import yaml
 
 from flight_server.config import Config
-from flight_server.option_table import options_of, settings_of
+from flight_server.option_table import markdown, options_of, settings_of
 
 
 def table() -> str:
     """Return every setting as rows of a Markdown table."""
-    rows = ["| key | type | default | unit | meaning |", "|---|---|---|---|---|"]
-    for row in settings_of(Config):
-        cells = [
-            f"`{row['name']}`",
-            f"`{row['type']}`".replace("|", "\\|"),
-            f"`{json.dumps(row['default'])}`",
-            row["unit"],
-            row["doc"],
-        ]
-        rows.append("| " + " | ".join(cells) + " |")
-    return "\n".join(rows) + "\n"
+    return markdown(settings_of(Config), called="key")
 
 
 def default_yaml() -> str:

@@ -27,7 +27,7 @@ from format_plugins.streams import ByteStream
 class ArrowStreamOptions:
     """The options of ``arrow_stream``."""
 
-    columns: tuple[str, ...] | None = option(None, "the columns to read, in this order; all of them when left out")
+    columns: tuple[str, ...] | None = option(None, "the columns to read, in this order; null: all")
     batch_rows: Annotated[int, Meta(ge=1)] = option(65_536, "the most rows of a record batch that is read", unit="rows")
     max_message_bytes: Annotated[int, Meta(ge=1024)] = option(
         256 << 20, "the most that one message may hold, decompressed, and all dictionaries together", unit="bytes"

@@ -17,7 +17,7 @@ class JsonArray:
         return PluginMetadata(
             name="json",
             version="1.0.0",
-            description="JSON: an array of objects, each a record.",
+            description="JSON: an array of objects, each a record",
             extensions=(".json",),
             media_types=("application/json",),
             capabilities=PluginCapabilities(infers_schema=True),

@@ -17,7 +17,7 @@ class JsonLines:
         return PluginMetadata(
             name="ndjson",
             version="1.0.0",
-            description="Newline-delimited JSON: an object on each line.",
+            description="Newline-delimited JSON: an object on each line",
             extensions=(".ndjson", ".jsonl"),
             media_types=("application/x-ndjson",),
             capabilities=PluginCapabilities(infers_schema=True),

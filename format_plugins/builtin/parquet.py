@@ -34,19 +34,19 @@ _ROWS = Annotated[int, Meta(ge=1)]
 class ParquetOptions:
     """The options of ``parquet``."""
 
-    columns: tuple[str, ...] | None = option(None, "the columns to read, in this order; all of them when left out")
+    columns: tuple[str, ...] | None = option(None, "the columns to read, in this order; null: all")
     batch_rows: _ROWS = option(65_536, "the most rows of a record batch that is read", unit="rows")
     max_row_bytes: Annotated[int, Meta(ge=1 << 10)] = option(
         256 << 20, "refuse a file whose rows are larger than this on average", unit="bytes"
     )
     compression: Literal["none", "snappy", "gzip", "zstd", "lz4", "brotli"] = option("zstd", "how pages are compressed")
-    compression_level: int | None = option(None, "how hard the codec tries; its own default (1 for zstd) when left out")
+    compression_level: int | None = option(None, "how hard the codec tries; left out: its own default, and 1 for zstd")
     row_group_rows: _ROWS = option(1 << 20, "the most rows of a row group that is written", unit="rows")
     row_group_bytes: Annotated[int, Meta(ge=1 << 10)] = option(
         32 << 20, "the most Arrow data of a row group that is written; it is held in memory", unit="bytes"
     )
     dictionary: Literal["auto"] | bool | tuple[str, ...] = option(
-        "auto", "columns to encode by dictionary: all, none, those named, or those whose first rows repeat values"
+        "auto", "columns to encode by dictionary: true for all, false for none, their names, or auto: those that repeat values"
     )
     version: Version = option("2.6", "the Parquet version whose types are written")
     statistics: bool = option(True, "write the least and the greatest value of each column chunk")

@@ -15,23 +15,25 @@ from format_plugins.type_names import parse_type
 class JsonOptions:
     """How JSON text is read and written; the same for ``ndjson`` and ``json``."""
 
-    schema: dict[str, str] = option({}, 'Types of columns, instead of the inferred ones: {"price": "decimal128(18, 4)"}.')
-    columns: tuple[str, ...] = option((), "The columns to read, in this order; empty reads all. Other fields are skipped.")
-    sample_rows: int = option(10_000, "Types are inferred from at most so many records.", unit="rows")
-    sample_bytes: int = option(1 << 20, "Types are inferred from about so much text: whole blocks.", unit="bytes")
-    timestamps: Literal["infer", "text"] = option(
-        "infer", "infer: text that is ISO-8601 in every sampled record becomes a timestamp or a date; text: it stays text."
+    schema: dict[str, str] = option(
+        {}, 'types by column, such as {"price": "decimal128(18, 4)"}, when no schema is given; the others are inferred'
     )
-    unknown_fields: Literal["error", "ignore"] = option("error", "What becomes of a field that the schema does not have.")
-    batch_rows: int = option(65_536, "A record batch has at most so many rows.", unit="rows")
-    block_bytes: int = option(1 << 20, "Text is decoded in blocks of about this size.", unit="bytes")
-    max_record_bytes: int = option(16 << 20, "A longer record is an error.", unit="bytes")
-    max_depth: int = option(64, "Deeper nesting is an error; Arrow itself carries 64 levels.", unit="levels")
-    max_columns: int = option(4_096, "More inferred columns, nested ones included, are an error.", unit="columns")
-    explicit_nulls: bool = option(True, 'Write "a": null for a null; otherwise the field is left out.')
-    binary: Literal["base64", "hex"] = option("base64", "How binary values are written and read, as text.")
+    columns: tuple[str, ...] = option((), "the columns to read, in this order, when no schema is given; empty: all")
+    sample_rows: int = option(10_000, "how many records types are inferred from, at most", unit="rows")
+    sample_bytes: int = option(1 << 20, "how much text types are inferred from, in whole blocks", unit="bytes")
+    timestamps: Literal["infer", "text"] = option(
+        "infer", "infer: text that is ISO 8601 in every sampled record becomes a timestamp or a date; text: it stays text"
+    )
+    unknown_fields: Literal["error", "ignore"] = option("error", "what to do with a field that the schema has not")
+    batch_rows: int = option(65_536, "the most rows of a record batch that is read", unit="rows")
+    block_bytes: int = option(1 << 20, "how much text is decoded at a time; not more than max_record_bytes", unit="bytes")
+    max_record_bytes: int = option(16 << 20, "the longest record that is accepted", unit="bytes")
+    max_depth: int = option(64, "the deepest nesting that is read and written; 64 is what Arrow carries", unit="levels")
+    max_columns: int = option(4_096, "the most columns that are inferred, nested ones included", unit="columns")
+    explicit_nulls: bool = option(True, 'write "a": null for a null; false: leave the field out')
+    binary: Literal["base64", "hex"] = option("base64", "the text that binary values are written as and read from")
     non_finite: Literal["error", "null", "string"] = option(
-        "error", "NaN and infinity, which JSON lacks, are an error, null, or text: NaN, Infinity, -Infinity."
+        "error", "NaN and infinity, which JSON lacks, are refused, or written as null, or written and read as text"
     )
 
     def __post_init__(self) -> None:
