@@ -1,4 +1,8 @@
-"""Record batches made to fit a schema that was asked for, exactly, or not at all: no value is ever lost on the way."""
+"""Record batches made to fit a schema that was asked for, exactly, or not at all: no value is ever lost on the way.
+
+Values decide: a document has often a type that is wider than what it holds (text formats infer one), and who asks for a
+schema knows the data. The store, which decides before it sees a row, goes by types.
+"""
 
 from __future__ import annotations
 

@@ -6,6 +6,9 @@ dataset's: a shorter integer or float, an integer into a float or decimal that h
 text, a date into a longer date, a dictionary into its values or the other way, nested types of such, null into anything.
 A column that may be null fits one that may not as long as no null arrives. Metadata plays no part: that of the first put
 stays. Everything else is a ``SchemaMismatch`` that names the column, what it has, what is wanted, and the way out.
+
+Types decide, and of values only nulls: a stream that does not fit is refused before its rows are read. That is why this is
+not ``format_plugins.fitting``, which takes whatever values convert and come back as they were.
 """
 
 from __future__ import annotations
