@@ -60,4 +60,7 @@ def _pooled(source: Iterator[B], decode: Callable[[B], R], pool: ThreadPoolExecu
         except Exception as error:  # noqa: BLE001 - raised again below, once the earlier results are out
             failure, open_ended = error, False
     if failure is not None:
-        raise failure
+        try:
+            raise failure
+        finally:
+            del failure  # its traceback holds this frame

@@ -126,6 +126,7 @@ def _decoded(encoding: str, source: _Source, max_ratio: int, slack_bytes: int) -
             raise
         raise FormatError(f"the {encoding} document is damaged: {error}", offset=source.taken) from error
     finally:
+        source.failure = None  # its traceback holds the source
         source.close()
 
 

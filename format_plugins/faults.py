@@ -33,6 +33,9 @@ def wrong_data(document: str, source: Fallible | None = None) -> Iterator[None]:
             raise
         kind = UnsupportedError if isinstance(error, pa.ArrowNotImplementedError) else FormatError
         raise kind(f"{document}: {_message(error)}") from error
+    finally:
+        if source is not None:
+            source.failure = None  # its traceback holds the source, which would hold it and so keep the stream's memory
 
 
 def _is_not_data(error: Exception) -> bool:

@@ -21,7 +21,8 @@ Version: TypeAlias = Literal["1.0", "2.4", "2.6"]
 _SAMPLE_ROWS = 8192
 #: A column gets a dictionary when fewer of its sampled values are distinct: beyond, it costs time and space.
 _DISTINCT_SHARE = 0.4
-_REFUSALS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, KeyError)
+# OSError is how a negative scale of decimals is refused: Parquet's own errors have no other class.
+_REFUSALS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, KeyError, OSError)
 
 
 class RowGroups:

@@ -1,6 +1,8 @@
 """The options of the JSON formats: what they refuse, and how it is said."""
 
+import pyarrow as pa
 import pytest
+from json_documents import table
 
 from format_plugins.json_text.options import JsonOptions
 from format_plugins.options import OptionError, decode
@@ -30,3 +32,8 @@ def test_a_wrong_option_is_refused_with_a_sentence(values, match):
 def test_options_come_from_a_mapping():
     options = decode(JsonOptions, {"schema": {"a": "list<int8>"}, "columns": ["a", "b"], "binary": "hex"})
     assert (str(options.types()["a"]), options.columns) == ("list<item: int8>", ("a", "b"))
+
+
+def test_columns_of_a_given_schema_that_are_left_out_are_null():
+    schema = pa.schema({"b": pa.string(), "a": pa.int64()})
+    assert table('{"a": 1, "b": "x"}\n', schema=schema, columns=("a",)).to_pydict() == {"b": [None], "a": [1]}

@@ -333,3 +333,8 @@ def test_any_table_comes_back_as_it_was(data, columns, layout):
         [pa.array(column_, type_) for column_, (type_, _) in zip(values, columns.values(), strict=True)], schema=schema
     )
     assert table(written(before, layout), layout, schema, block_bytes=64).combine_chunks().equals(before.combine_chunks())
+
+
+def test_a_dictionary_of_dictionaries_is_not_read():
+    with pytest.raises(UnsupportedError, match="dictionary of dictionaries"):
+        column(pa.dictionary(pa.int8(), pa.dictionary(pa.int8(), pa.string())), '"x"')

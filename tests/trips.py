@@ -74,6 +74,7 @@ class Memory:
 
     def __enter__(self):
         gc.collect()
+        pa.default_memory_pool().release_unused()
         Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # resets the high-water mark
         self._before = _status("VmRSS")
         return self

@@ -54,8 +54,12 @@ class _Begun:
     def blocks(self) -> Iterator[Block]:
         while self.sample:
             yield self.sample.pop(0)
-        if self.failure is not None:
-            raise self.failure
+        if (failure := self.failure) is not None:
+            self.failure = None
+            try:
+                raise failure
+            finally:
+                del failure  # its traceback holds this frame
         yield from self.rest
 
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from format_plugins.blocks import decode_in_order
 from format_plugins.contract import FormatError, UnsupportedError
+from format_plugins.fitting import fit
 from format_plugins.json_text.elements import ElementCutter
 from format_plugins.json_text.faults import PARSE_ERRORS, RecordError, UnfitError
 from format_plugins.json_text.leaves import Reading, Rules, exact_double
@@ -49,8 +50,15 @@ def read_batches(schema: pa.Schema | None, stream: ByteStream, cut: Cutter, opti
     and about 2 MiB. Raises ``FormatError`` for text that is no JSON, or does not fit, naming row, column, byte and
     value; ``UnsupportedError`` for a schema that JSON cannot carry.
     """
-    blocks = cut(stream, options)
-    skipping = options.unknown_fields == "ignore" or (schema is None and bool(options.columns))
+    if schema is not None and options.columns:
+        # Columns that were not asked for are null, as in every format.
+        asked = pa.schema([field for field in schema if field.name in options.columns])
+        return fit(_read(asked, cut(stream, options), options), schema)
+    return _read(schema, cut(stream, options), options)
+
+
+def _read(schema: pa.Schema | None, blocks: Iterator[Block], options: JsonOptions) -> pa.RecordBatchReader:
+    skipping = options.unknown_fields == "ignore" or bool(options.columns)
     if schema is None:
         try:
             schema, blocks = _sampled(blocks, options)

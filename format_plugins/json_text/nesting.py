@@ -123,6 +123,8 @@ def _map(type_: Type, rules: Rules, depth: int) -> Reading:
 
 
 def _dictionary(type_: Type, rules: Rules, depth: int) -> Reading:
+    if pa.types.is_dictionary(type_.value_type):
+        raise UnsupportedError(f"JSON cannot be read as {type_!s:.200}: a dictionary of dictionaries")
     inner = reading(type_.value_type, rules, depth)
 
     def encode(array: Array) -> Array:

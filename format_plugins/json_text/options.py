@@ -18,7 +18,9 @@ class JsonOptions:
     schema: dict[str, str] = option(
         {}, 'types by column, such as {"price": "decimal128(18, 4)"}, when no schema is given; the others are inferred'
     )
-    columns: tuple[str, ...] = option((), "the columns to read, in this order, when no schema is given; empty: all")
+    columns: tuple[str, ...] = option(
+        (), "the columns to read, in this order; those of a given schema that are left out are null; empty: all"
+    )
     sample_rows: int = option(10_000, "how many records types are inferred from, at most", unit="rows")
     sample_bytes: int = option(1 << 20, "how much text types are inferred from, in whole blocks", unit="bytes")
     timestamps: Literal["infer", "text"] = option(
