@@ -117,9 +117,13 @@ class Blame:
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
         if error is None or isinstance(error, GeneratorExit | KeyboardInterrupt):
             return
-        if self._source.failure is not None:
-            error, self._source.failure = self._source.failure, None
-        raise _blamed(error, self._plugin) from error
+        began, self._source.failure = self._source.failure or error, None
+        if began is error and isinstance(error, ServerError):
+            return  # it goes on as it is
+        try:
+            raise _blamed(began, self._plugin) from (None if isinstance(began, ServerError) else began)
+        finally:
+            del began, error  # a traceback that holds what holds it keeps the stream's memory
 
 
 def format_error(error: FormatError) -> ServerError:

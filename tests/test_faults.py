@@ -42,9 +42,16 @@ def test_what_is_not_of_the_data_stays_what_it_is(error):
 
 
 def test_what_the_source_raised_stays_what_it_is():
-    source = Source()
-    source.failure = pa.ArrowInvalid("theirs")
-    assert raised_for(source.failure, source) is source.failure
+    source, theirs = Source(), pa.ArrowInvalid("theirs")
+    source.failure = theirs
+    assert raised_for(theirs, source) is theirs
+
+
+def test_what_the_source_raised_is_not_kept():
+    source, theirs = Source(), pa.ArrowInvalid("theirs")
+    source.failure = theirs
+    raised_for(theirs, source)
+    assert source.failure is None
 
 
 def test_a_message_is_one_short_line():

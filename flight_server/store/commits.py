@@ -76,7 +76,10 @@ class Committer:
             if not self._open:
                 raise ShuttingDown("the store is closing")
             self._queue.put(change)
-        return change.done.result()  # type: ignore[no-any-return] # a future of any change
+        try:
+            return change.done.result()  # type: ignore[no-any-return] # a future of any change
+        finally:
+            del change  # the traceback of its failure holds this frame
 
     def close(self) -> None:
         """Finish what was asked for, and stop."""
@@ -96,6 +99,7 @@ class Committer:
                 group.append(self._queue.get())
             running = None not in group
             self._commit([change for change in group if change is not None])
+            del group  # not held while the thread waits for the next one: puts are in it
 
     def _commit(self, group: list[_Change]) -> None:
         files = [change.file for change in group if change.file is not None]
@@ -130,7 +134,7 @@ class Committer:
             try:
                 outcome.append((change, change.apply(self._ledger)))
             except ServerError as refusal:
-                outcome.append((change, refusal))
+                outcome.append((change, refusal.with_traceback(None)))  # a traceback holds this frame, and all changes in it
             self._failpoints.hit("store.commit.inserted")
         return outcome
 
