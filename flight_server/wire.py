@@ -23,9 +23,10 @@ from format_plugins.options import OptionError, decode
 
 #: The format that is no format: record batches of the dataset's own schema.
 NATIVE = "arrow"
+#: What a format's name looks like, for requests and for plugins.
+FORMAT_NAME = re.compile(r"[a-z][a-z0-9_+-]{0,62}")
 
 _DATASET_SEGMENT = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}")
-_FORMAT = re.compile(r"[a-z][a-z0-9_+-]{0,62}")
 _MAX_SEGMENTS = 8
 _MAX_PUT_ID = 128
 _MAX_COMMAND_BYTES = 4 << 20
@@ -289,7 +290,7 @@ def _decoded(kind: type[T], members: Any, where: str = "") -> T:  # noqa: ANN401
 
 
 def _check_format(name: str) -> None:
-    if not _FORMAT.fullmatch(name):
+    if not FORMAT_NAME.fullmatch(name):
         raise BadRequest(f"{name!r:.80} is no format's name: a-z, then a-z 0-9 _ + -, 63 at the most")
 
 

@@ -10,12 +10,11 @@ from typing import Any, TypeVar
 import msgspec
 
 from flight_server.plugins.failure import LoadError
-from flight_server.wire import NATIVE
+from flight_server.wire import FORMAT_NAME, NATIVE
 from format_plugins.contract import PluginCapabilities, PluginMetadata
 
 DESCRIPTION_CHARS = 1000
 
-_NAME = re.compile(r"[a-z][a-z0-9_+-]{0,62}")
 _EXTENSION = re.compile(r"(\.[a-z0-9][a-z0-9_+-]{0,31}){1,4}")
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 _SEMVER = re.compile(
@@ -52,8 +51,8 @@ def _attributes(told: object, wanted: type[Any]) -> dict[str, Any]:
 
 
 def _problems(metadata: PluginMetadata) -> Iterator[str]:
-    if not _NAME.fullmatch(metadata.name):
-        yield f"the name {metadata.name!r:.80} is not of the form [a-z][a-z0-9_+-]{{0,62}}"
+    if not FORMAT_NAME.fullmatch(metadata.name):
+        yield f"the name {metadata.name!r:.80} is not of the form {FORMAT_NAME.pattern}"
     if metadata.name == NATIVE:
         yield f"the name {NATIVE!r} means native record batches, which no plugin can serve"
     if not _SEMVER.fullmatch(metadata.version):
