@@ -15,7 +15,7 @@ import pytest
 from flight_server import __version__, actions, errors
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("configs/*.md"), *ROOT.glob("format_plugins/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("configs/*.md"), *ROOT.glob("format_plugins/*.md"), *ROOT.glob("docs/*.md")])
 ADDRESS = "grpc://127.0.0.1:8815"
 
 
@@ -118,3 +118,17 @@ def test_who_may_import_whom():
     command = shutil.which("lint-imports", path=Path(sys.executable).parent)
     done = subprocess.run([command], cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
+
+
+def test_the_streaming_guides_code_runs_in_order(own_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    printed = {}
+    for name in ("put", "repeat", "get", "convert"):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(compile(block("docs/streaming.md", name).replace(ADDRESS, own_server.location), name, "exec"), {})  # noqa: S102
+        printed[name] = output.getvalue()
+    assert printed["put"] == "1 200\n"
+    assert printed["repeat"] == "False True 1\n"
+    assert printed["get"] == f"{sum(minute * 3.0 for minute in range(100))} 10\n"
+    assert '"id"' in printed["convert"]
