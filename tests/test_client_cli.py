@@ -1,57 +1,49 @@
 """The command `flight-client`: what it prints, where, and the code that it ends with."""
 
 import json
-import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
-from click.testing import CliRunner
+from client_command import CSV, done, environment, invoke, lines, start, terminal, until
 
 import flight_client
-from flight_client.cli import main
+from flight_client.commands import failures
 
-CSV = "id,name\n1,Ada\n2,Grace\n"
-COMMAND = [sys.executable, "-c", "from flight_client.cli import main; main(prog_name='flight-client')"]
-ENVIRONMENT = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+BAD_NAME = "\x1b[31mred"
 
 
 @pytest.fixture
 def run(server):
-    def invoke(*arguments, **kwargs):
-        return CliRunner().invoke(main, ["--uri", server.location, *map(str, arguments)], **kwargs)
-
-    return invoke
+    return lambda *arguments, **attributes: invoke(server, *arguments, **attributes)
 
 
 @pytest.fixture
-def stored(run, dataset, tmp_path):
-    (tmp_path / "people.csv").write_text(CSV)
-    assert run("put", tmp_path / "people.csv", "--as", dataset).exit_code == 0
+def stored(our_client, dataset):
+    our_client.put(dataset, CSV.encode(), format="csv")
     return dataset
 
 
-def test_a_file_is_put_and_got_in_another_format(run, stored, tmp_path):
-    result = run("get", stored, "-o", tmp_path / "out.ndjson")
+def test_a_file_is_put_and_got_in_another_format(run, dataset, tmp_path):
+    (tmp_path / "people.csv").write_text(CSV)
+    put = run("put", tmp_path / "people.csv", "--as", dataset)
+    assert put.stdout.splitlines() == [
+        "file\tdataset\tversion\trows\tbytes\treplayed",
+        f"{tmp_path / 'people.csv'}\t{dataset}\t1\t2\t{len(CSV)}\tno",
+    ]
+    result = run("get", dataset, "-o", tmp_path / "out.ndjson")
     assert result.exit_code == 0
     assert result.stdout == f"file\t{tmp_path / 'out.ndjson'}\nbytes\t{(tmp_path / 'out.ndjson').stat().st_size}\n"
     assert [json.loads(line)["id"] for line in (tmp_path / "out.ndjson").read_text().splitlines()] == [1, 2]
-
-
-def test_a_put_is_named_after_its_file(run, tmp_path, dataset):
-    path = tmp_path / f"{dataset}.csv"
-    path.write_text(CSV)
-    result = run("--json", "put", path, "--mode", "create")
-    assert json.loads(result.stdout)["dataset"] == dataset
-    assert run("put", path, "--mode", "create").exit_code == 1
 
 
 def test_standard_input_and_output_stand_for_files(run, dataset):
     assert run("put", "-", "--as", dataset, "--format", "csv", input=CSV).exit_code == 0
     assert run("get", dataset).stdout == CSV
     assert run("get", dataset, "--columns", "name", "--limit", "1", "--format", "tsv").stdout == "name\nAda\n"
+    assert run("get", dataset, "--offset", "1", "-o", "-").stdout == "id,name\n2,Grace\n"
     assert run("convert", "-", "-", "--from", "csv", "--to", "tsv", input=CSV).stdout == CSV.replace(",", "\t")
 
 
@@ -62,21 +54,54 @@ def test_options_are_json_or_text(run, dataset, tmp_path):
     assert run("get", dataset, "--option", "delimiter=|", "--option", "header=false").stdout == "1|2\n"
 
 
-def test_a_file_is_converted(run, tmp_path):
-    (tmp_path / "a.csv").write_text(CSV)
-    assert run("convert", tmp_path / "a.csv", tmp_path / "a.tsv").exit_code == 0
-    assert (tmp_path / "a.tsv").read_text() == CSV.replace(",", "\t")
+def test_an_older_version_is_got(run, stored):
+    assert run("put", "-", "--as", stored, "--format", "csv", "--mode", "replace", input="x\n1\n").exit_code == 0
+    assert run("get", stored).stdout == "x\n1\n"
+    assert run("get", stored, "--version", "1").stdout == CSV
+    assert [line["version"] for line in lines(run("versions", stored, "--json"))] == [1, 2]
+
+
+def test_the_head_of_a_dataset_is_shown(run, stored):
+    assert run("head", stored, "-n", "1").stdout == "id\tname\n1\tAda\n"
+    assert run("head", stored, "--columns", "name", "--offset", "1").stdout == "name\nGrace\n"
+    assert lines(run("head", stored, "--json")) == [{"id": 1, "name": "Ada"}, {"id": 2, "name": "Grace"}]
+
+
+def test_every_kind_of_value_can_be_shown(run, our_client, dataset):
+    values = {
+        "nothing": pa.nulls(1),
+        "bytes": pa.array([b"\xff\x00"]),
+        "instant": pa.array([2**62 + 1], pa.timestamp("ns", "Europe/Zurich")),
+        "year 30000": pa.array([10**12], pa.timestamp("s")),
+        "nested": pa.array([[{"a": 1}]]),
+        "steering": pa.array(["\x1b[2J\r\n\t"]),
+    }
+    our_client.put(dataset, pa.table(values))
+    shown = run("head", dataset)
+    assert shown.exit_code == 0, shown.exception
+    assert "\x1b" not in shown.stdout
+    assert len(shown.stdout.splitlines()) == 2
+    assert [line.count("\t") for line in shown.stdout.splitlines()] == [5, 5]
 
 
 def test_datasets_are_listed_shown_and_dropped(run, stored):
     assert run("ls", stored).stdout.splitlines()[1].split("\t")[:3] == [stored, "1", "2"]
-    listed = json.loads(run("--json", "ls", stored).stdout)
+    listed = lines(run("--json", "ls", stored))
     assert [(item["dataset"], item["rows"], item["schema"]) for item in listed] == [
         (stored, 2, {"id": "int64", "name": "string"})
     ]
-    assert "schema\tid: int64; name: string" in run("info", stored).stdout
+    told = run("info", stored).stdout
+    assert "schema\tid: int64; name: string" in told
+    assert "versions\tversion 1, rows 2, bytes" in told
     assert run("drop", stored).exit_code == 0
     assert run("ls", stored).stdout == "dataset\tversion\trows\tbytes\tupdated\n"
+
+
+def test_several_are_dropped_and_one_that_is_not_there_does_not_keep_the_others(run, stored):
+    result = run("drop", "absent", stored)
+    assert result.exit_code == failures.SOME_FAILED
+    assert result.stderr.startswith("Error: absent: [unknown_dataset] there is no dataset 'absent'")
+    assert result.stdout == f"dataset\tversion\n{stored}\t1\n"
 
 
 @pytest.mark.parametrize(("command", "shows"), [("formats", "csv"), ("plugins", "csv"), ("health", "ok")])
@@ -84,7 +109,12 @@ def test_the_server_is_looked_at(run, command, shows):
     result = run(command)
     assert result.exit_code == 0
     assert shows in result.stdout
-    assert json.loads(run("--json", command).stdout)
+    assert lines(run("--json", command))
+
+
+def test_the_options_of_a_format_are_listed(run):
+    assert "delimiter" in {line.split("\t")[0] for line in run("formats", "csv").stdout.splitlines()}
+    assert "did you mean 'csv'" in run("formats", "cvs").stderr
 
 
 @pytest.mark.parametrize(
@@ -93,64 +123,141 @@ def test_the_server_is_looked_at(run, command, shows):
         (["get", "absent"], 1, "[unknown_dataset] there is no dataset 'absent'"),
         (["put", "absent.csv"], 1, "absent.csv: No such file or directory"),
         (["put", "absent.odd"], 1, "[unknown_format] no loaded format has the extension of 'absent.odd'"),
-        (["get"], 2, "Missing argument"),
+        (["put", "absent-*.csv"], 1, "absent-*.csv: no file has a name like this"),
+        (["get", "absent", "-o", "/absent/a.csv"], 1, "absent"),
+        (["info", BAD_NAME], 1, "[bad_request]"),
+        (["get"], 2, "Missing argument 'DATASET'; see `flight-client get --help`"),
+        (["puut"], 2, "No such command 'puut'"),
+        (["ls", "--jsno"], 2, "--json"),
         (["put", "-"], 2, "give --as and --format"),
+        (["put", "a.csv", "b.csv", "--as", "c", "--mode", "replace"], 2, "takes one file"),
+        (["put", "a.csv", "x/a.csv"], 2, "a.csv and x/a.csv would both be put in 'a'"),
+        (["put", "a.csv", "--as", "b", "--under", "c/"], 2, "leave --under out"),
         (["convert", "-", "a.csv"], 2, "give --from"),
+        (["convert", "a.csv", "b.csv", "--local", "--schema-from", "c"], 2, "--local asks none"),
         (["get", "a", "--option", "nothing"], 2, "is not KEY=VALUE"),
         (["--uri", "nowhere", "ls"], 2, "no address"),
         (["--uri", "grpc://127.0.0.1:1", "ls"], 3, "[unavailable]"),
     ],
 )
-def test_errors_are_a_line_on_stderr_and_a_code(run, arguments, code, says):
+def test_errors_are_one_line_on_stderr_and_a_code(run, arguments, code, says):
     result = run(*arguments)
     assert result.exit_code == code
     assert result.stdout == ""
     assert says in result.stderr
-    assert "Traceback" not in result.stderr
-    errors = [line for line in result.stderr.splitlines() if line.startswith("Error: ")]
-    assert errors == result.stderr.splitlines()[-1:]
+    assert result.stderr.startswith("Error: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert "\x1b" not in result.stderr
 
 
-def test_a_broken_document_is_refused_and_no_file_is_left(run, tmp_path):
-    (tmp_path / "a.csv").write_text("a,b\n1,2,3\n")
-    result = run("convert", tmp_path / "a.csv", tmp_path / "b.csv")
-    assert result.exit_code == 1
-    assert "[bad_payload] row 1" in result.stderr
-    assert [path.name for path in tmp_path.iterdir()] == ["a.csv"]
+def test_errors_are_json_when_that_is_wanted(run):
+    error = json.loads(run("get", "absent", "--json").stderr)["error"]
+    assert (error["exit_code"], error["code"]) == (1, "unknown_dataset")
+    assert error["id"]
+    assert json.loads(run("get", "--json").stderr)["error"]["exit_code"] == failures.USAGE
+
+
+def test_a_fault_of_a_plugin_has_a_code_of_its_own(own_server, tmp_path):
+    (own_server.plugin_dir / "faulty.py").write_text(
+        "from types import SimpleNamespace as N\n"
+        "from dataclasses import make_dataclass\n"
+        "from format_plugins.contract import PluginCapabilities as C, PluginMetadata as M\n"
+        "class Codec:\n    def read_batches(self, data):\n        raise ZeroDivisionError\n"
+        "told = M(name='faulty', version='1.0.0', extensions=('.faulty',), capabilities=C(write=False))\n"
+        "Options = make_dataclass('Options', [], frozen=True)\n"
+        "def create_plugin():\n"
+        "    return N(config_type=Options, metadata=lambda: told, create_format=lambda config: Codec())\n"
+    )
+    (tmp_path / "a.faulty").write_text("data")
+    until(lambda: "faulty" in invoke(own_server, "formats").stdout)
+    result = invoke(own_server, "put", tmp_path / "a.faulty")
+    assert result.exit_code == failures.FAULT
+    assert "[plugin_failed]" in result.stderr
+
+
+def test_a_server_that_stops_is_not_well(own_server):
+    until(lambda: invoke(own_server, "health").exit_code == 0)
+    own_server.stop()
+    assert invoke(own_server, "health").exit_code == failures.UNAVAILABLE
+
+
+def test_quiet_is_quiet(run, dataset, tmp_path):
+    (tmp_path / "a.csv").write_text(CSV)
+    for arguments in (
+        ["put", tmp_path / "a.csv", "--as", dataset],
+        ["get", dataset, "-o", tmp_path / "b.csv"],
+        ["convert", tmp_path / "a.csv", tmp_path / "c.csv"],
+        ["drop", dataset],
+    ):
+        assert run(*arguments, "--quiet").output == ""
 
 
 def test_the_command_runs_on_its_own_and_takes_its_server_from_the_environment(server, stored):
-    environment = {**ENVIRONMENT, "FLIGHT_URI": server.location}
-    done = subprocess.run([*COMMAND, "get", stored], capture_output=True, text=True, env=environment, timeout=60, check=True)
-    assert (done.stdout, done.stderr) == (CSV, "")
+    result = done(server, "get", stored)
+    assert (result.stdout, result.stderr, result.returncode) == (CSV, "", 0)
 
 
 def test_on_a_terminal_there_are_tables(server, stored):
-    reads, writes = pty.openpty()
-    environment = {**ENVIRONMENT, "FLIGHT_URI": server.location, "COLUMNS": "200", "TERM": "xterm", "NO_COLOR": "1"}
-    try:
-        subprocess.run([*COMMAND, "ls", stored], stdout=writes, env=environment, timeout=60, check=True)
-        shown = os.read(reads, 65536).decode()
-    finally:
-        os.close(writes)
-        os.close(reads)
+    with terminal() as (writes, person):
+        told = environment(server, COLUMNS="200", TERM="xterm", NO_COLOR="1")
+        assert start(server, "ls", stored, stdout=writes, env=told).wait(60) == 0
+        shown = person.sees(stored)
     assert "\t" not in shown
     assert [name for name in ("dataset", "version", "rows", "bytes", "updated") if name not in shown] == []
-    assert stored in shown
 
 
-def test_a_reader_that_has_gone_is_no_traceback(server, stored):
-    script = f'{" ".join(map(repr, COMMAND[:1]))} -c "from flight_client.cli import main; main()" get {stored} | true'
-    environment = {**ENVIRONMENT, "FLIGHT_URI": server.location}
-    done = subprocess.run(["/bin/sh", "-c", script], capture_output=True, text=True, env=environment, timeout=60, check=False)
-    assert "Traceback" not in done.stderr
+def test_on_a_narrow_terminal_the_head_has_the_columns_that_fit(server, our_client, dataset):
+    our_client.put(dataset, pa.table({f"column{number}": [f"value{number}" * 20] for number in range(30)}))
+    with terminal() as (writes, person):
+        told = environment(server, COLUMNS="140", TERM="dumb", NO_COLOR="1")
+        assert start(server, "head", dataset, stdout=writes, stderr=writes, env=told).wait(60) == 0
+        shown = person.sees("2 of 30 columns; --columns A,B chooses others")
+    assert "column1" in shown
+    assert "column2" not in shown
+    assert max(map(len, shown.splitlines())) <= 140
+
+
+def test_binary_data_is_not_printed_to_a_terminal(server, stored):
+    with terminal() as (writes, person):
+        command = start(server, "get", stored, "--format", "parquet", stdout=writes, stderr=writes)
+        assert command.wait(60) == failures.USAGE
+        assert person.sees("terminal").startswith("Error: this would print what is no text to a terminal")
+
+
+@pytest.mark.parametrize(("answer", "code", "left"), [("y", 0, 0), ("n", 1, 1)])
+def test_on_a_terminal_a_drop_is_asked_about(server, our_client, stored, answer, code, left):
+    with terminal() as (writes, person):
+        command = start(server, "drop", stored, stdin=writes, stdout=writes, stderr=writes)
+        person.sees(f"Drop {stored}? [y/N]")
+        person.types(f"{answer}\n")
+        assert command.wait(60) == code
+    assert len(our_client.list(stored)) == left
+
+
+def test_help_imports_neither_pyarrow_nor_rich():
+    script = (
+        "import sys\nfrom flight_client.cli import main\n"
+        "try:\n    main(sys.argv[1:], prog_name='flight-client')\n"
+        "finally:\n    print(sorted({'pyarrow', 'rich', 'numpy'} & set(sys.modules)), file=sys.stderr)"
+    )
+    for words in (["--help"], ["put", "--help"], ["get", "--help"], ["convert", "--help"]):
+        command = [sys.executable, "-c", script, *words]
+        result = subprocess.run(command, capture_output=True, text=True, env=environment(), timeout=60, check=True)
+        assert result.stderr == "[]\n"
+        assert "Usage: flight-client" in result.stdout
 
 
 def test_the_client_imports_nothing_of_the_server():
     script = (
-        "import sys, flight_client.cli\nprint([name for name in sys.modules if name.startswith(('flight_server', 'format_'))])"
+        "import sys, flight_client.cli, flight_client.client\n"
+        "print([name for name in sys.modules if name.startswith(('flight_server', 'format_'))])"
     )
-    environment = {**ENVIRONMENT, "PYTHONPATH": str(Path(flight_client.__file__).parent.parent)}
+    told = environment(PYTHONPATH=str(Path(flight_client.__file__).parent.parent))
     command = [sys.executable, "-c", script]
-    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=60, check=True)
-    assert done.stdout == "[]\n"
+    assert subprocess.run(command, capture_output=True, text=True, env=told, timeout=60, check=True).stdout == "[]\n"
+
+
+def test_the_help_tells_every_exit_code(run):
+    shown = run("--help").stdout
+    for code, meaning in failures.EXIT_CODES.items():
+        assert f"{code:>3}  {meaning}" in shown

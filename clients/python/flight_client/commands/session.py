@@ -1,0 +1,120 @@
+"""What every command shares: the options that may stand before or behind its name, and the connection that they tell."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from flight_client.commands import profiles
+from flight_client.commands.work import Interrupt, run_one
+
+if TYPE_CHECKING:
+    from flight_client.client import Client
+
+T = TypeVar("T")
+
+_META = "flight_client."
+
+
+class Session:
+    """One run of the command."""
+
+    def __init__(self, context: click.Context | None = None) -> None:
+        self._context = context or click.get_current_context()
+        self._given = {name.removeprefix(_META): value for name, value in self._context.meta.items() if name.startswith(_META)}
+        self.json: bool = self._given.get("json", False)
+        self.quiet: bool = self._given.get("quiet", False)
+
+    @cached_property
+    def client(self) -> Client:
+        """The connection, made when it is first used."""
+        return self.connect(profiles.settings(self._given, os.environ))
+
+    def connect(self, settings: profiles.Settings) -> Client:
+        """Return a client of ``settings``, closed when the command ends."""
+        from flight_client.client import connect
+        from flight_client.errors import BadRequest
+
+        token: dict[str, Any] = {} if settings.token is None else {"token": settings.token}
+        try:
+            client = connect(settings.uri, timeout=settings.timeout, **token)
+        except BadRequest as error:
+            raise click.UsageError(str(error)) from None
+        self._context.call_on_close(client.close)
+        return client
+
+    def briefly(self, seconds: float) -> Client:
+        """Return a client that waits for no answer longer than ``seconds``."""
+        chosen = profiles.settings(self._given, os.environ)
+        return self.connect(profiles.Settings(uri=chosen.uri, token=chosen.token, timeout=seconds))
+
+    def ask(self, question: Callable[[Client], T]) -> T:
+        """Return the server's answer to a question; Ctrl-C does not wait for it."""
+        client = self.client
+        return run_one(lambda _: question(client), grace_secs=0)
+
+    def transfer(self, work: Callable[[Interrupt], T]) -> T:
+        """Return the result of moving data; Ctrl-C lets it end in order."""
+        return run_one(work)
+
+
+pass_session = click.make_pass_decorator(Session, ensure=True)
+
+
+class _Everywhere(click.Option):
+    """An option that is known before and behind the name of a command; behind wins."""
+
+    def __init__(self, *names: str, **attributes: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(list(names), expose_value=False, callback=_keep, **attributes)
+
+
+def _keep(context: click.Context, parameter: click.Parameter, value: object) -> None:
+    if value:
+        context.meta[f"{_META}{parameter.name}"] = value
+
+
+def everywhere() -> list[click.Parameter]:
+    """Return the options that every command has."""
+    return [
+        _Everywhere("--uri", metavar="URI", help=f"The server; FLIGHT_URI, or {profiles.DEFAULT_URI}, if left out."),
+        _Everywhere(
+            "--token", metavar="TOKEN", help="What shows who you are; better in FLIGHT_TOKEN, which no list of processes shows."
+        ),
+        _Everywhere(
+            "--profile", metavar="NAME", help="A profile of the configuration file; FLIGHT_PROFILE, or default, if left out."
+        ),
+        _Everywhere(
+            "--timeout",
+            type=click.FloatRange(min=0, min_open=True),
+            metavar="SECONDS",
+            help=f"How long to wait for the answer to a question; {profiles.DEFAULT_TIMEOUT_SECS:g} if left out.",
+        ),
+        _Everywhere("--json", is_flag=True, help="Print JSON, one object a line; errors too, on stderr."),
+        _Everywhere("--quiet", "-q", is_flag=True, help="Print no progress, and not what was done."),
+    ]
+
+
+class Command(click.Command):
+    """A command that has the options of every command, listed apart."""
+
+    def __init__(self, *args: Any, **attributes: Any) -> None:  # noqa: ANN401 - click's own
+        super().__init__(*args, **attributes)
+        self.params += everywhere()
+
+    def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the command's own options, then those of every command."""
+        own: list[tuple[str, str]] = []
+        shared: list[tuple[str, str]] = []
+        for parameter in self.get_params(context):
+            line = parameter.get_help_record(context) if isinstance(parameter, click.Option) else None
+            if line is not None:
+                (shared if isinstance(parameter, _Everywhere) or parameter.name == "help" else own).append(line)
+        if own:
+            with formatter.section("Options"):
+                formatter.write_dl(own)
+        with formatter.section("Options of every command"):
+            formatter.write_dl(shared)
