@@ -3,8 +3,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+BENCH := .venv-bench
+BENCH_STAMP := $(BENCH)/.installed
 
-.PHONY: install demo serve test lint format docs endurance bench bench-quick lock clean
+.PHONY: install demo serve test lint format docs endurance bench bench-quick bench-plot bench-peers lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -40,15 +42,28 @@ docs: $(STAMP) ## write the parts of the documents that are made from the code
 endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 200 kills, 64 clients for a minute
 	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m slow -s -p no:cacheprovider $(ARGS)
 
-bench: $(STAMP) ## one table: ours against bare servers and libraries, each row a ratio
-	$(BIN)/python tests/benchmarks/bench.py $(ARGS)
+$(BENCH_STAMP): requirements-bench.lock pyproject.toml
+	$(PYTHON) -m venv $(BENCH)
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-bench.lock
+	$(BENCH)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
 
-bench-quick: $(STAMP) ## the same with less data, in under two minutes
-	$(BIN)/python tests/benchmarks/bench.py --quick $(ARGS)
+bench: $(BENCH_STAMP) ## one table: ours against bare servers, libraries and engines, each row a ratio; docs/benchmarks.json
+	$(BENCH)/bin/python tests/benchmarks/bench.py --json docs/benchmarks.json $(ARGS)
+
+bench-quick: $(BENCH_STAMP) ## the same with less data, in under two minutes; writes nothing
+	$(BENCH)/bin/python tests/benchmarks/bench.py --extent quick $(ARGS)
+
+bench-plot: $(BENCH_STAMP) ## draw docs/benchmarks.png, and write the table in docs/benchmarks.md, from docs/benchmarks.json
+	$(BENCH)/bin/python tests/benchmarks/plot.py
+
+bench-peers: $(BENCH_STAMP) ## the same work by other servers of Arrow data, each in an environment of its own
+	$(BENCH)/bin/python tests/benchmarks/peers.py $(ARGS)
 
 lock: $(STAMP) ## make the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 pyproject.toml -o requirements.lock
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --group dev pyproject.toml -o requirements-dev.lock
+	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --constraint requirements.lock --group bench pyproject.toml -o requirements-bench.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(BENCH) .venv-peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*

@@ -1,15 +1,17 @@
-"""The bare alternative: what anyone writes first with pyarrow.flight. It checks nothing, and keeps what it is given."""
+"""The bare alternative: what anyone writes first with pyarrow.flight. It keeps what it is given, under no name."""
 
+import itertools
 import os
 import sys
 import time
+from pathlib import Path
 
 import pyarrow as pa
 from pyarrow import flight
 
 
 class InMemory(flight.FlightServerBase):
-    """Keeps the record batches of one dataset in memory."""
+    """Keeps the record batches of the last put in memory, unchecked."""
 
     table = None
 
@@ -20,22 +22,22 @@ class InMemory(flight.FlightServerBase):
         return flight.RecordBatchStream(self.table)
 
 
-class Durable(InMemory):
-    """Validates, writes one Arrow file and syncs it before it answers: the least that durable can mean."""
+class Durable(flight.FlightServerBase):
+    """Validates, writes one Arrow file and syncs it before it answers: the least that durable can mean.
 
-    path = sys.argv[2] if len(sys.argv) > 2 else ""
+    Each put has a file of its own: writing over the last one would pay for throwing that away.
+    """
+
+    numbers = itertools.count()
 
     def do_put(self, context, descriptor, reader, writer):
-        with pa.OSFile(self.path, "wb") as sink, pa.ipc.new_stream(sink, reader.schema) as file:
-            for chunk in reader:
-                chunk.data.validate(full=True)
-                file.write_batch(chunk.data)
-        descriptor = os.open(self.path, os.O_RDWR)
-        os.fsync(descriptor)
-        os.close(descriptor)
-
-    def do_get(self, context, ticket):
-        return flight.RecordBatchStream(pa.ipc.open_stream(pa.OSFile(self.path)))
+        with Path(sys.argv[2], f"{next(self.numbers)}.arrows").open("wb") as file:
+            with pa.ipc.new_stream(file, reader.schema) as sink:
+                for chunk in reader:
+                    chunk.data.validate(full=True)
+                    sink.write_batch(chunk.data)
+            file.flush()
+            os.fsync(file.fileno())
 
 
 if __name__ == "__main__":

@@ -1,100 +1,105 @@
-"""Record batches over the wire, against bare pyarrow.flight servers."""
+"""Record batches over the wire, against bare pyarrow.flight servers; all by the same pyarrow client."""
 
 import functools
 import json
-import statistics
-import threading
 import time
 
 import pyarrow as pa
-from pairs import Case, Row, compare, timed
-from processes import bare, ours
+from pairs import Case, Target, compare, of_pairs
+from processes import bare, ours, settle
 from pyarrow import flight
 
-import flight_client
+IN_MEMORY = "bare server, in memory, unchecked"
+DURABLE = "bare server: validates, one file, fsync"
 
 
-def _put(client, name, table):
-    command = json.dumps({"dataset": name, "mode": "replace"})
+def put(client, name, table, *, mode="replace"):
+    """Put ``table``, and return when it is answered."""
+    command = json.dumps({"dataset": name, "mode": mode})
     writer, reader = client.do_put(flight.FlightDescriptor.for_command(command), table.schema)
-    writer.write_table(table, max_chunksize=40_000)
+    if isinstance(table, pa.RecordBatch):
+        writer.write_batch(table)
+    else:
+        writer.write_table(table)
     writer.done_writing()
-    reader.read()
+    while reader.read() is not None:
+        pass
     writer.close()
 
 
-def _drain(client, ticket):
+def drain(client, ticket):
+    """Get a dataset, batch by batch, keeping none."""
     for _ in client.do_get(flight.Ticket(ticket)):
         pass
 
 
 def streams(table, folder, pairs):
-    """Native get and put against both bare servers."""
-    size = table.nbytes / 1e6
+    """Native get and put of a table that is larger than any buffer on its way."""
+    case = functools.partial(Case, part="native", amount=table.nbytes / 1e6)
     with ours(folder) as server, bare("memory", folder) as memory, bare("durable", folder) as durable:
         us, them, durably = (flight.connect(process.location) for process in (server, memory, durable))
-        for client in (us, them, durably):
-            _put(client, "big", table)
-        get = Case(name="native get", against="bare server, in memory", amount=size, target=0.95)
-        yield compare(get, lambda: _drain(us, b"big"), lambda: _drain(them, b"big"), server=server, pairs=pairs)
-        for client, against, target in (
-            (durably, "bare server: validates, one file, fsync", 0.95),
-            (them, "bare server, in memory", 0.5),
-        ):
-            put = Case(name="native put, durable", against=against, amount=size, target=target)
-            theirs = functools.partial(_put, client, "big", table)
-            yield compare(put, lambda: _put(us, "big", table), theirs, server=server, pairs=pairs)
+        for client in (us, them):
+            put(client, "big", table)
+        settle()
+        get = case(name="native get", against=IN_MEMORY, target=Target(of="ratio", least=0.95))
+        yield from compare(lambda: drain(us, b"big"), [(get, lambda: drain(them, b"big"))], server=server, pairs=pairs)
+        others = [
+            (case(name="native put", against=against, target=Target(of="ratio", least=least)), client)
+            for client, against, least in ((durably, DURABLE, 0.95), (them, IN_MEMORY, 0.5))
+        ]
+        settle()
+        yield from compare(
+            lambda: put(us, "big", table),
+            [(one, functools.partial(put, client, "big", table)) for one, client in others],
+            server=server,
+            pairs=pairs,
+        )
 
 
 def latencies(table, folder, times):
-    """How soon the first batch of a large dataset and a small dataset arrive, and a small put is answered; in ms."""
+    """How soon a first batch, a small dataset and the answer of a small put are there; in ms, medians of ``times``."""
     small = table.slice(0, 100).combine_chunks()
-    with ours(folder) as server, bare("memory", folder) as memory:
-        clients = [flight.connect(server.location), flight.connect(memory.location)]
-        for client in clients:
-            _put(client, "big", table)
-        yield _latency("first batch of a large dataset", _first, clients, times, 10.0)
-        for client in clients:
-            _put(client, "small", small)
-        yield _latency("small get", lambda client: _drain(client, b"small"), clients, times, 2.0)
-        yield _latency("small put to answer", lambda client: _put(client, "small", small), clients, times, None)
+    size = f"{table.nbytes / 1e9:.1f} GB" if table.nbytes > 1e8 else f"{table.nbytes / 1e6:.1f} MB"
+    case = functools.partial(Case, part="latency", amount=1, unit="ms")
+    with ours(folder) as server, bare("memory", folder) as memory, bare("durable", folder) as durable:
+        us, them, durably = (flight.connect(process.location) for process in (server, memory, durable))
+        for client in (us, them):
+            put(client, "big", table)
+        settle()
+        first = case(name=f"first batch of {size}, p50", against=IN_MEMORY, target=Target(of="ours", most=10))
+        yield _latency(first, functools.partial(_first, us), functools.partial(_first, them), server, times)
+        for client in (us, them):
+            put(client, "small", small)
+        get = case(name="small get, p50", against=IN_MEMORY, target=Target(of="ours", most=2))
+        yield _latency(get, functools.partial(_get, us), functools.partial(_get, them), server, times)
+        answer = case(name="small put to answer, p50", against=DURABLE)
+        yield _latency(answer, functools.partial(_put, us, small), functools.partial(_put, durably, small), server, times)
 
 
 def _first(client):
-    client.do_get(flight.Ticket(b"big")).read_chunk()
+    started = time.perf_counter()
+    reader = client.do_get(flight.Ticket(b"big"))
+    reader.read_chunk()
+    taken = time.perf_counter() - started
+    reader.cancel()  # what comes after the first batch is not what is measured
+    return taken
 
 
-def _latency(name, action, clients, times, target_ms):
-    found = [[timed(functools.partial(action, client)) * 1000 for client in clients] for _ in range(times)]
-    mine, theirs = (statistics.median(values) for values in zip(*found, strict=True))
-    return Row(
-        name=f"{name}, p50",
-        ours=mine,
-        theirs=theirs,
-        unit="ms",
-        against="bare server, in memory",
-        ratio=theirs / mine,
-        pairs=times,
-        target=target_ms,
-    )
+def _get(client):
+    started = time.perf_counter()
+    drain(client, b"small")
+    return time.perf_counter() - started
 
 
-def small_puts(folder, clients, seconds):
-    """Durable small puts a second with so many clients at once."""
-    batch = pa.record_batch({"x": pa.array(range(100))})
-    with ours(folder) as server:
-        counts, end = [0] * clients, time.monotonic() + seconds
+def _put(client, table):
+    started = time.perf_counter()
+    put(client, "answered", table)
+    return time.perf_counter() - started
 
-        def work(number):
-            with flight_client.connect(server.location) as client:
-                while time.monotonic() < end:
-                    client.put(f"small/{number}", batch)
-                    counts[number] += 1
 
-        workers = [threading.Thread(target=work, args=(number,)) for number in range(clients)]
-        started = time.monotonic()
-        for worker in workers:
-            worker.start()
-        for worker in workers:
-            worker.join()
-        return sum(counts) / (time.monotonic() - started)
+def _latency(case, ours, theirs, server, times):
+    for action in (ours, theirs):
+        action()
+    server.reset_peak()
+    found = [(ours() * 1000, theirs() * 1000) for _ in range(times)]
+    return of_pairs(case, found, peak_mb=server.peak_mb(), less_is_better=True)

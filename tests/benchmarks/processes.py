@@ -1,7 +1,8 @@
-"""The servers that are measured, each a process of its own."""
+"""The processes that are measured: servers, and children that are told what to do line by line."""
 
 import contextlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -10,16 +11,45 @@ HERE = Path(__file__).resolve().parent
 
 
 class Process:
-    """A server under measurement: where it listens, and how much memory it has used."""
+    """A process under measurement: how much memory it has used, and how it is ended."""
 
-    def __init__(self, command, location_of):
-        self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
-        self.location = location_of(self._process.stdout.readline())
+    def __init__(self, command, **settings):
+        self._process = subprocess.Popen(
+            [str(part) for part in command],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            **{"stderr": subprocess.DEVNULL, **settings},
+        )
+
+    def line(self):
+        """Return what the process says next, as JSON where it is."""
+        found = self._process.stdout.readline()
+        if not found:
+            raise RuntimeError(f"{self._process.args[1:3]} ended with code {self._process.wait()}")
+        try:
+            return json.loads(found)
+        except ValueError:
+            return found.strip()
+
+    def tell(self, order):
+        """Send one order, without waiting for its answer."""
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+
+    def ask(self, order):
+        """Send one order and return its answer."""
+        self.tell(order)
+        return self.line()
+
+    def alive(self):
+        """Whether it still runs."""
+        return self._process.poll() is None
 
     def peak_mb(self):
         """Highest resident memory since ``reset_peak``, in MB."""
         status = Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0]) / 1024
+        return int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
 
     def reset_peak(self):
         """Begin to look for the highest resident memory anew."""
@@ -27,14 +57,29 @@ class Process:
 
     def stop(self):
         """End the process."""
+        self._process.stdin.close()
         self._process.terminate()
-        self._process.wait()
+        try:
+            self._process.wait(20)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
 
 
 @contextlib.contextmanager
+def running(command, **settings):
+    """Run a process for the length of a block."""
+    process = Process(command, **settings)
+    try:
+        yield process
+    finally:
+        process.stop()
+
+
+@contextlib.contextmanager
 def ours(folder):
-    """This project's server with a new store in ``folder``."""
+    """This project's server with a new store in ``folder`` and its own defaults."""
     settings = {
         "server.location": "grpc://127.0.0.1:0",
         "server.drain_timeout_secs": 1,
@@ -45,19 +90,21 @@ def ours(folder):
     command = [sys.executable, "-m", "flight_server", "serve"]
     for name, value in settings.items():
         command += ["--set", f"{name}={value}"]
-    process = Process(command, lambda line: json.loads(line)["location"])
-    try:
+    with running(command) as process:
+        process.location = process.line()["location"]
         yield process
-    finally:
-        process.stop()
 
 
 @contextlib.contextmanager
 def bare(kind, folder):
     """A bare pyarrow.flight server: ``memory`` or ``durable``."""
-    command = [sys.executable, str(HERE / "bare_server.py"), kind, str(folder / "bare.arrows")]
-    process = Process(command, lambda line: line.decode().strip())
-    try:
+    files = folder / f"bare-{kind}"
+    files.mkdir(exist_ok=True)
+    with running([sys.executable, HERE / "bare_server.py", kind, files]) as process:
+        process.location = process.line()
         yield process
-    finally:
-        process.stop()
+
+
+def settle():
+    """Have the disk write what earlier rows left behind, so that no row pays for another."""
+    os.sync()
