@@ -22,6 +22,7 @@ from flight_server import errors as server_errors
 
 CSV = b"id,name\n1,Ada\n2,Grace\n3,\n"
 TABLE = pa.table({"id": [1, 2, 3], "name": ["Ada", "Grace", None]})
+ONCE = flight_client.Retries(attempts=1)
 
 
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, SystemExit, GeneratorExit])
@@ -214,7 +215,7 @@ def test_a_stopping_server_takes_no_new_calls_and_ends_those_that_run(server_fac
         yield b"1\n" * 1_000_000
         leave.wait(20)
 
-    with flight_client.connect(server.location) as client, ThreadPoolExecutor(1) as pool:
+    with flight_client.connect(server.location, retries=ONCE) as client, ThreadPoolExecutor(1) as pool:
         put = pool.submit(client.put, "a", slow(), format="csv", options={"header": False})
         until(lambda: client.health()["calls"] > 1)
         server.process.terminate()

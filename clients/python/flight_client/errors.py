@@ -27,8 +27,9 @@ FlightClientError
     NoAnswer                    blame: network
         Unavailable             unavailable
         DeadlineExceeded        deadline_exceeded
+    Cancelled                   blame: client; code: cancelled
 
-All but the last two are the server's own. A code that a newer server has and this client does not know is a
+All but the last three are the server's own. A code that a newer server has and this client does not know is a
 ``FlightClientError`` with that code; an error that has none has the code ``unknown``.
 """
 
@@ -49,10 +50,12 @@ class FlightClientError(Exception):
 
     ``code`` is stable and ``detail`` holds what a program can use (row, column, known names); ``blame`` is ``client``,
     ``plugin``, ``server`` or ``network``. Under ``id`` the server's log says more; it is empty when no server spoke.
+    ``retryable`` says that the same request, unchanged, may succeed in a moment.
     """
 
     code: str = "unknown"
     blame: str = ""
+    retryable: bool = False
 
     def __init__(
         self,
@@ -189,12 +192,14 @@ class Busy(ServerFault):
     """The server has too much to do."""
 
     code = "busy"
+    retryable = True
 
 
 class ShuttingDown(ServerFault):
     """The server is stopping."""
 
     code = "shutting_down"
+    retryable = True
 
 
 class StorageFull(ServerFault):
@@ -219,12 +224,21 @@ class Unavailable(NoAnswer):
     """No connection to the server, or it broke."""
 
     code = "unavailable"
+    retryable = True
 
 
 class DeadlineExceeded(NoAnswer):
     """The server did not answer in time."""
 
     code = "deadline_exceeded"
+    retryable = True
+
+
+class Cancelled(FlightClientError):
+    """The caller's own ``Cancel`` ended the call, or another thread closed the stream that was being read."""
+
+    code = "cancelled"
+    blame = "client"
 
 
 @contextmanager

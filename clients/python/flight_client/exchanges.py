@@ -7,25 +7,49 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+import pyarrow as pa
 from pyarrow import flight
 
+from flight_client.cancelling import Cancel
 from flight_client.errors import FlightClientError, translated
+from flight_client.line import Line
+from flight_client.reading import Reading
 from flight_client.sending import Sending, close, message, more_telling
 from flight_client.sources import Source, opened
-from flight_client.streams import Stream
 
 
-def exchange(connection: flight.FlightClient, request: Mapping[str, Any], source: Any) -> Stream:  # noqa: ANN401 - what put takes
-    """Begin to send ``source`` and return what comes back; the source is used in another thread, to the stream's end.
+class Exchange:
+    """The record batches that come back while ``source`` is sent; the source is used in another thread, to the end.
 
     An exception of the source ends the stream with that exception: what came back before is no whole answer.
     """
-    with ExitStack() as stack:
-        what = stack.enter_context(opened(source))
-        with translated():
-            writer, reader = connection.do_exchange(flight.FlightDescriptor.for_command(message(request)))
-        feeder = _Feeder(writer, what, stack.pop_all())
-    return Stream(reader, feeder)
+
+    def __init__(self, line: Line, request: Mapping[str, Any], source: Any, cancel: Cancel) -> None:  # noqa: ANN401 - what put takes
+        with ExitStack() as stack:
+            what = stack.enter_context(opened(source))
+            with translated():
+                writer, reader = line.flight.do_exchange(flight.FlightDescriptor.for_command(message(request)), line.options())
+            self._feeder = _Feeder(writer, what, stack.pop_all())
+        self._reading = Reading(reader, line.watchdog, cancel, turn=self._feeder.sending.turn)
+        try:
+            self.schema: pa.Schema = self._reading.schema()
+        except FlightClientError as error:
+            failure = self.finish(error)
+            raise (failure or error) from None
+        line.heard = True
+
+    def read(self) -> pa.RecordBatch:
+        """Return the next batch, or raise ``StopIteration``."""
+        return self._reading.read()
+
+    def stop(self) -> None:
+        """End the call, from any thread."""
+        self._reading.stop()
+
+    def finish(self, noticed: FlightClientError | None) -> BaseException | None:
+        """Wait for the source's thread, and return what went wrong, if anything did."""
+        self._reading.let_go()
+        return self._feeder.finish(noticed)
 
 
 class _Feeder:
@@ -35,7 +59,7 @@ class _Feeder:
         self._writer = writer
         self._source = source
         self._held = held
-        self._sending = Sending(writer, source)
+        self.sending = Sending(writer, source)
         self._thread = threading.Thread(target=self._send, name="exchange source", daemon=True)
         self._thread.start()
 
@@ -43,14 +67,14 @@ class _Feeder:
         """Wait for the thread to end; return what went wrong: with the source, with the call, or as it was noticed."""
         self._thread.join()
         ended_with = close(self._writer)
-        if self._sending.failure is not None:
-            return self._sending.failure
+        if self.sending.failure is not None:
+            return self.sending.failure
         return ended_with if noticed is None else more_telling(ended_with, noticed)
 
     def _send(self) -> None:
         try:
             with self._held, translated():
                 self._writer.begin(self._source.schema)
-                self._sending.run()
+                self.sending.run()
         except BaseException:  # noqa: BLE001, S110 - the source's is kept, the call's reaches the reader
             pass

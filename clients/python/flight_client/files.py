@@ -71,11 +71,17 @@ def by_extension(path: str, extensions: Mapping[str, str]) -> str | None:
     return None
 
 
+def replaceable(path: str | os.PathLike[str]) -> bool:
+    """Say whether ``path`` is a file, or will be one: devices and pipes show what is written to them at once."""
+    target = Path(path).resolve()  # a link stays, what it points at is replaced
+    return target.is_file() or not target.exists()
+
+
 @contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
     """Open ``path`` to be written: it has its new contents when the block ends well, and is untouched otherwise."""
-    target = Path(path).resolve()  # a link stays, what it points at is replaced
-    if target.exists() and not target.is_file():
+    target = Path(path).resolve()
+    if not replaceable(target):
         with target.open("wb") as device:  # such as /dev/stdout: nothing can take its place
             yield device
         return

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+import math
+import time
+from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -17,39 +19,42 @@ from flight_client.sources import Source
 class Sending:
     """One source on its way. ``failure`` is what the source itself raised, as opposed to the line or the server."""
 
-    def __init__(
-        self, writer: flight.FlightStreamWriter, source: Source, *, between: Callable[[], None] = lambda: None
-    ) -> None:
+    def __init__(self, writer: flight.FlightStreamWriter, source: Source) -> None:
         self.failure: BaseException | None = None
         self._writer = writer
         self._source = source
-        self._between = between
+        self._turn = time.monotonic()
+
+    def turn(self) -> float:
+        """Return since when it is the server's turn, on the monotonic clock; infinity while it is the source's."""
+        return self._turn
 
     def run(self) -> None:
         """Write all of the source, commit it with its figures, and end the stream.
 
-        ``between`` is called before each batch and belongs to the source. Whatever goes wrong is told to the server,
-        which then keeps nothing, and raised: an exception of the source as it is, a failure of the line or the server
-        as a ``FlightClientError``.
+        Whatever goes wrong is told to the server, which then keeps nothing, and raised: an exception of the source as it
+        is, a failure of the line or the server as a ``FlightClientError``.
         """
         try:
             self._write_all()
         except BaseException as error:
             # The end of a stream alone would look like success.
             with suppress(pa.ArrowException, OSError):
-                self._writer.write_metadata(pa.py_buffer(message({"abort": f"{type(error).__name__}: {error}"[:200]})))
+                self._writer.write_metadata(pa.py_buffer(abort_message(error)))
                 self._writer.done_writing()
             raise
 
     def _write_all(self) -> None:
         batches = self._source.batches()
         while True:
+            self._turn = math.inf
             try:
-                self._between()
                 batch = next(batches, None)
             except BaseException as error:
                 self.failure = error
                 raise
+            finally:
+                self._turn = time.monotonic()
             if batch is None:
                 break
             with translated():
@@ -57,6 +62,11 @@ class Sending:
         with translated():
             self._writer.write_metadata(pa.py_buffer(message({"commit": self._source.figures()})))
             self._writer.done_writing()
+
+
+def abort_message(error: BaseException) -> bytes:
+    """Return the word that what was sent is to be forgotten."""
+    return message({"abort": f"{type(error).__name__}: {error}"[:200]})
 
 
 def close(writer: flight.FlightStreamWriter) -> FlightClientError | None:

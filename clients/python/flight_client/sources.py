@@ -18,6 +18,10 @@ MIN_CHUNK_BYTES = 1 << 20
 #: The schema of a stream that carries a document.
 PAYLOAD = pa.schema([pa.field("payload", pa.binary())])
 
+_BYTES = (bytes, bytearray, memoryview, pa.Buffer)
+_DOCUMENT = (str, os.PathLike, *_BYTES)
+_READABLE_TWICE = (*_DOCUMENT, list, tuple, pa.RecordBatch)
+
 
 class Source(Protocol):
     """Record batches to send, and afterwards the figures that the server must have counted too."""
@@ -75,6 +79,48 @@ class Chunks:
         return {"bytes": self._bytes, "chunks": self._chunks}
 
 
+class Original:
+    """What the caller gave, to be sent once, or again when ``repeatable``.
+
+    What can be read a second time with the same result is: a path, bytes, tables and record batches, data frames and
+    whatever else has both a length and Arrow's stream interface, a list or tuple of bytes, and a file that can seek,
+    from where it stood. Readers, streams, iterators and pipes are used up by the first time.
+    """
+
+    def __init__(self, given: Any) -> None:  # noqa: ANN401 - what put takes
+        self._given = given
+        self._start = _position(given)
+        self._opened = False
+        self.is_rows = _is_arrow(given) and not isinstance(given, _DOCUMENT)
+        self.repeatable = (
+            isinstance(given, _READABLE_TWICE)
+            or (self.is_rows and hasattr(given, "__len__"))
+            or (not self.is_rows and self._start is not None)
+        )
+
+    @contextmanager
+    def opened(self) -> Iterator[Source]:
+        """Make a ``Source`` of it, as ``opened`` does, from the start."""
+        if self._opened and self._start is not None:
+            self._given.seek(self._start)
+        self._opened = True
+        with opened(self._given) as source:
+            yield source
+
+
+def _position(given: Any) -> int | None:  # noqa: ANN401 - what put takes
+    if not hasattr(given, "read") or not hasattr(given, "seekable"):
+        return None
+    try:
+        return int(given.tell()) if given.seekable() else None
+    except (OSError, ValueError):
+        return None
+
+
+def _is_arrow(given: object) -> bool:
+    return hasattr(given, "__arrow_c_stream__") or hasattr(given, "__arrow_c_array__")
+
+
 @contextmanager
 def opened(source: Any) -> Iterator[Source]:  # noqa: ANN401 - that is the point
     """Make a ``Source`` of a path, bytes, a binary file, a table or stream of record batches, or an iterable of bytes.
@@ -85,9 +131,9 @@ def opened(source: Any) -> Iterator[Source]:  # noqa: ANN401 - that is the point
     if isinstance(source, str | os.PathLike):
         with Path(source).open("rb", buffering=0) as file:
             yield Chunks(_reads(file))
-    elif isinstance(source, bytes | bytearray | memoryview | pa.Buffer):
+    elif isinstance(source, _BYTES):
         yield Chunks([source])
-    elif hasattr(source, "__arrow_c_stream__") or hasattr(source, "__arrow_c_array__"):
+    elif _is_arrow(source):
         yield Rows(_reader(source))
     elif hasattr(source, "read"):
         yield Chunks(_reads(source))
@@ -141,7 +187,7 @@ def _message_bytes(batch: pa.RecordBatch) -> int:
 
 
 def _view(piece: Any) -> memoryview:  # noqa: ANN401 - anything with a buffer
-    if not isinstance(piece, bytes | bytearray | memoryview | pa.Buffer):
+    if not isinstance(piece, _BYTES):
         advice = "; make a reader of record batches: pyarrow.RecordBatchReader.from_batches" if _is_batch(piece) else ""
         raise TypeError(f"the source yielded a {type(piece).__name__} where bytes were expected{advice}")
     view = memoryview(piece).cast("B")

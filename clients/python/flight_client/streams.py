@@ -3,19 +3,33 @@
 from __future__ import annotations
 
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import pyarrow as pa
-from pyarrow import flight
 
-from flight_client.errors import FlightClientError, translated
+from flight_client import frames
+from flight_client.errors import FlightClientError
+
+if TYPE_CHECKING:
+    import pandas as pd  # type: ignore[import-not-found,import-untyped,unused-ignore]  # need not be there
+    import polars as pl  # type: ignore[import-not-found,unused-ignore]  # need not be there
 
 
-class Feeder(Protocol):
-    """The other direction of an exchange."""
+class Batches(Protocol):
+    """What a stream is read from."""
+
+    schema: pa.Schema
+
+    def read(self) -> pa.RecordBatch:
+        """Return the next batch, or raise ``StopIteration``."""
+        ...
+
+    def stop(self) -> None:
+        """End the call, from any thread."""
+        ...
 
     def finish(self, noticed: FlightClientError | None) -> BaseException | None:
-        """End it, and return what went wrong, if anything did; ``noticed`` is what the reader knows of."""
+        """Let go of everything; return what went wrong, if anything did: ``noticed`` is what the reader knows of."""
         ...
 
 
@@ -26,38 +40,38 @@ class Stream:
     raised as a ``FlightClientError``: a stream that ended without one is complete.
     """
 
-    def __init__(self, reader: flight.FlightStreamReader, feeder: Feeder | None = None) -> None:
-        self._reader = reader
-        self._feeder = feeder
-        self._ended = False
-        try:
-            with translated():
-                self.schema: pa.Schema = reader.schema
-        except FlightClientError as error:
-            self._raise(self._end(error))
-            raise
+    def __init__(self, batches: Batches) -> None:
+        self._batches = batches
+        self.schema: pa.Schema = batches.schema
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> pa.RecordBatch:
-        if self._ended:
-            raise StopIteration
         try:
-            with translated():
-                while (batch := self._reader.read_chunk().data) is None:
-                    pass  # a message that carries metadata only
+            return self._batches.read()
         except StopIteration:
             self._raise(self._end(None))
             raise
         except FlightClientError as error:
             self._raise(self._end(error))
             raise
-        return batch
 
     def read_all(self) -> pa.Table:
         """Return what is left as a table."""
         return pa.Table.from_batches(list(self), schema=self.schema)
+
+    def to_table(self) -> pa.Table:
+        """Return what is left as a table."""
+        return self.read_all()
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return what is left as a pandas data frame; ``ImportError`` says that pandas is not installed."""
+        return frames.to_pandas(self.read_all)
+
+    def to_polars(self) -> pl.DataFrame:
+        """Return what is left as a Polars data frame; ``ImportError`` says that Polars is not installed."""
+        return frames.to_polars(self.read_all)
 
     def reader(self) -> pa.RecordBatchReader:
         """Return what is left as Arrow's own kind of reader."""
@@ -65,9 +79,8 @@ class Stream:
 
     def close(self) -> None:
         """Stop the server when it has not sent all; after that the stream is at its end."""
-        if not self._ended:
-            self._reader.cancel()
-            self._end(None)
+        self._batches.stop()
+        self._end(None)
 
     def __enter__(self) -> Self:
         return self
@@ -77,17 +90,19 @@ class Stream:
 
     def __del__(self) -> None:
         # The thread of an exchange would wait for ever for somebody to read.
-        if not getattr(self, "_ended", True):
-            self._reader.cancel()
+        if (batches := getattr(self, "_batches", None)) is not None:
+            batches.stop()
 
     def __arrow_c_stream__(self, requested_schema: object = None) -> object:
         """Hand what is left to another Arrow library."""
         return self.reader().__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]  # the stubs miss it
 
     def _end(self, noticed: FlightClientError | None) -> BaseException | None:
-        self._ended = True
-        feeder, self._feeder = self._feeder, None  # the source is let go of now, not when somebody forgets the stream
-        return noticed if feeder is None else feeder.finish(noticed)
+        batches, self._batches = (
+            self._batches,
+            _Nothing(self.schema),
+        )  # a source is let go of now, not when somebody forgets the stream
+        return batches.finish(noticed)
 
     @staticmethod
     def _raise(failure: BaseException | None) -> None:
@@ -96,3 +111,19 @@ class Stream:
                 raise failure from None
             finally:
                 del failure  # or it would keep this frame alive, and this frame it
+
+
+class _Nothing:
+    """What is left of a stream that has ended."""
+
+    def __init__(self, schema: pa.Schema) -> None:
+        self.schema = schema
+
+    def read(self) -> pa.RecordBatch:
+        raise StopIteration
+
+    def stop(self) -> None:
+        pass
+
+    def finish(self, noticed: FlightClientError | None) -> BaseException | None:
+        return noticed

@@ -1,0 +1,73 @@
+"""What can be asked for: the arguments that several calls share, by their names on the wire."""
+
+from __future__ import annotations
+
+import base64
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, TypeAlias, TypedDict
+
+import pyarrow as pa
+
+from flight_client.cancelling import Cancel
+from flight_client.puts import OnProgress
+
+Options: TypeAlias = Mapping[str, Any]
+Mode: TypeAlias = Literal["append", "create", "replace"]
+Path: TypeAlias = str | os.PathLike[str]
+
+#: The format that is no format: record batches as they are.
+NATIVE = "arrow"
+
+
+class Selection(TypedDict, total=False):
+    """Which part of a dataset: what ``Client.get`` takes."""
+
+    columns: Sequence[str] | None
+    limit: int | None
+    offset: int
+    version: int | None
+    cancel: Cancel | None
+
+
+class Request(Selection, total=False):
+    """What ``Client.get_file`` takes beside the format."""
+
+    options: Options | None
+
+
+class Document(Request, total=False):
+    """What ``Client.get_bytes`` takes beside the format."""
+
+    content_encoding: str | None
+
+
+class Putting(TypedDict, total=False):
+    """What ``Client.put`` takes beside the dataset and the source."""
+
+    format: str | None
+    options: Options | None
+    content_encoding: str | None
+    schema: pa.Schema | None
+    mode: Mode
+    put_id: str | None
+    on_progress: OnProgress | None
+    cancel: Cancel | None
+
+
+class Conversion(TypedDict, total=False):
+    """What ``Client.convert`` takes beside the target's format."""
+
+    from_format: str | None
+    from_options: Options | None
+    to_options: Options | None
+    from_encoding: str | None
+    schema: pa.Schema | None
+    columns: Sequence[str] | None
+    limit: int | None
+    cancel: Cancel | None
+
+
+def schema_text(schema: pa.Schema | None) -> str | None:
+    """Return a schema as requests carry it."""
+    return None if schema is None else base64.b64encode(schema.serialize()).decode()
