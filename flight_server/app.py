@@ -20,6 +20,7 @@ from flight_server.calls import Calls
 from flight_server.config import Config
 from flight_server.configfile import ConfigError
 from flight_server.host import Host
+from flight_server.logs import log_strays
 from flight_server.memory import keep_small
 from flight_server.plugins.manager import PluginManager
 from flight_server.progress import Progress
@@ -91,6 +92,7 @@ def run(config: Config) -> None:
     """Serve until SIGTERM or SIGINT, then drain and stop; a second signal stops at once."""
     keep_small()
     keep_tracebacks_in()
+    log_strays()
     sys.setswitchinterval(_SWITCH_INTERVAL_SECS)
     with StopSignals() as signals:
         server = Server(config)

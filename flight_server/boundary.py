@@ -113,16 +113,16 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 def _log(known: ServerError, error: BaseException, call: str, identity: str) -> None:
-    fields = {"call": call, "id": identity, "code": known.code}
+    fields = {"call": call, "id": identity, "code": known.code, "reason": str(known)[:_MAX_BYTES]}
     if isinstance(known, ClientError):
-        log.info("refused a client's call", reason=str(known), **fields)
+        log.info("refused a client's call", **fields)
     else:
-        log.error("a call failed", reason=str(known), exc_info=error, **fields)
+        log.error("a call failed", exc_info=error, **fields)
 
 
 def _clean(text: str, ending: str) -> str:
     """Cut and escape a message so that it survives gRPC's headers: one line, and short even when percent-encoded."""
-    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    line = "".join(letter if letter.isprintable() else " " for letter in text[: _MAX_BYTES + 1])
     room = _MAX_BYTES - len(ending)
     while len(quote(line, safe=_PLAIN)) > room:
         line = line[: max(len(line) * 7 // 8, 1) - 1] + "…"

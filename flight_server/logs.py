@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import warnings
+from collections.abc import MutableMapping
 from typing import Any, TextIO
 
 import structlog
 
 from flight_server.config import LogConfig
+
+#: A text in a line is at most this long: clients and plugins have a say in some, and an exception repeats them.
+_MAX_CHARS = 16 << 10
 
 
 def configure(config: LogConfig, stream: TextIO | None = None) -> None:
@@ -25,10 +31,44 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
             structlog.dev.ConsoleRenderer(colors=target.isatty(), exception_formatter=structlog.dev.plain_traceback)
         )
     else:
-        processors += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        processors += [structlog.processors.format_exc_info, _cut, structlog.processors.JSONRenderer()]
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, config.level.upper())),
         logger_factory=structlog.PrintLoggerFactory(target),
         cache_logger_on_first_use=False,
     )
+
+
+def log_strays() -> None:
+    """Log what Python would print to stderr by itself: errors in destructors and threads, and warnings."""
+    log = structlog.get_logger("flight_server")
+
+    def unraisable(stray: sys.UnraisableHookArgs) -> None:
+        log.error("an error could not be raised", where=repr(stray.object), exc_info=stray.exc_value)
+
+    def thread_ended(stray: threading.ExceptHookArgs) -> None:
+        log.error("a thread ended with an error", thread=stray.thread and stray.thread.name, exc_info=stray.exc_value)
+
+    def warned(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,  # noqa: ARG001
+        line: str | None = None,  # noqa: ARG001
+    ) -> None:
+        log.warning("a warning", reason=str(message), kind=category.__name__, where=f"{filename}:{lineno}")
+
+    sys.unraisablehook = unraisable
+    threading.excepthook = thread_ended
+    warnings.showwarning = warned
+
+
+def _cut(_logger: object, _name: str, members: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+    """Shorten texts that are too long; a traceback says most at its ends."""
+    for name, value in members.items():
+        if isinstance(value, str) and len(value) > _MAX_CHARS:
+            half = _MAX_CHARS // 2
+            members[name] = f"{value[:half]} ... {value[-half:]}"
+    return members

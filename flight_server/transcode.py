@@ -11,15 +11,18 @@ from contextlib import closing
 from typing import Any
 
 import pyarrow as pa
+import structlog
 
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, LimitExceeded, PluginFailed, ServerError, Unsupported
-from flight_server.plugins.failure import explained
+from flight_server.plugins.failure import explained, said
 from format_plugins.content_encodings import ExpansionLimitError
 from format_plugins.contract import DataFormat, FormatError, UnsupportedError
 from format_plugins.fitting import fit
 from format_plugins.slicing import data_bytes, sliced
 from format_plugins.streams import ByteStream, SpoolLimitError
+
+log = structlog.get_logger("flight_server")
 
 
 class Source:
@@ -98,14 +101,44 @@ class Decoded:
 def encoded(
     codec: DataFormat, batches: Iterable[pa.RecordBatch], schema: pa.Schema, *, plugin: str
 ) -> Generator[Any, None, None]:
-    """Yield the bytes of ``batches`` as the plugin writes them, in pieces of any size."""
+    """Yield the bytes of ``batches`` as the plugin writes them, in pieces of any size, none of them empty."""
     source = Source(batches)
-    with closing(source), Blame(plugin, source):
-        yield from codec.write_batches(pa.RecordBatchReader.from_batches(schema, source))
+    blame = Blame(plugin, source)
+    with closing(source):
+        with blame:
+            pieces = iter(codec.write_batches(pa.RecordBatchReader.from_batches(schema, source)))
+        try:
+            while (piece := _written(pieces, blame)) is not None:
+                yield piece
+        finally:
+            _close(pieces, plugin)
+
+
+def _written(pieces: Iterator[Any], blame: Blame) -> memoryview | None:
+    """Return what the plugin writes next, None at its end."""
+    with blame:
+        for piece in pieces:
+            if view := memoryview(piece).cast("B"):
+                return view
+    return None
+
+
+def _close(pieces: Iterator[Any], plugin: str) -> None:
+    """End a plugin's iterator; what it raises then changes nothing for a client that has its document, or has gone."""
+    close = getattr(pieces, "close", None)
+    try:
+        if close is not None:
+            close()
+    except BaseException as error:  # noqa: BLE001 - a plugin's code
+        log.warning("a plugin failed when it was told to stop", plugin=plugin, reason=explained(error))
 
 
 class Blame:
-    """Lays the blame for what plugin code raises: on the data, on what it was reading from, or on the plugin."""
+    """Lays the blame for what plugin code raises: on the data, on what it was reading from, or on the plugin.
+
+    Nothing but plugin code runs inside: a GeneratorExit or KeyboardInterrupt from there is no client that goes and no
+    operator's Ctrl-C, which reaches the main thread only.
+    """
 
     def __init__(self, plugin: str, source: Source) -> None:
         self._plugin = plugin
@@ -115,7 +148,7 @@ class Blame:
         return None
 
     def __exit__(self, _kind: object, error: BaseException | None, _traceback: object) -> None:
-        if error is None or isinstance(error, GeneratorExit | KeyboardInterrupt):
+        if error is None:
             return
         began, self._source.failure = self._source.failure or error, None
         if began is error and isinstance(error, ServerError):
@@ -130,11 +163,11 @@ def format_error(error: FormatError) -> ServerError:
     """Turn a plugin's word that the data is wrong into the client's error, with the place as far as it is known."""
     kind = Unsupported if isinstance(error, UnsupportedError) else BadPayload
     place = {name: getattr(error, name) for name in ("offset", "row", "column", "value", "option")}
-    said = str(error)
+    message = said(error)
     where = ", ".join(f"{name} {value}" for name, value in place.items() if name in _PLACES and value is not None)
-    if where and not any(str(place[name]) in said for name in _PLACES if place[name] is not None):
-        said = f"{said} ({where})"
-    return kind(said, **place)
+    if where and not any(str(place[name]) in message for name in _PLACES if place[name] is not None):
+        message = f"{message} ({where})"
+    return kind(message, **place)
 
 
 _PLACES = ("row", "column", "offset")

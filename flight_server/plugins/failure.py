@@ -14,6 +14,8 @@ from format_plugins.contract import PluginMetadata
 
 SENTENCE_CHARS = 400
 TRACEBACK_CHARS = 16 << 10
+#: As much of an exception's own words is looked at: a plugin may put a whole document into them.
+_SAID_CHARS = 2000
 
 # "/srv/plugins/lines.py" becomes "lines.py": a server's paths are nobody's business on the wire.
 _FOLDERS = re.compile(r"(?<![\w./])/(?:[^/\s'\":,]+/)+")
@@ -62,12 +64,16 @@ def explained(error: BaseException) -> str:
     """Put an exception in one line, without folders of the server."""
     if isinstance(error, SyntaxError):
         return f"{error.msg} (line {error.lineno})"
-    try:
-        said = str(error)
-    except BaseException:  # noqa: BLE001 - a plugin's __str__ may do anything
-        said = ""
-    lines = without_folders(said).strip().splitlines()
+    lines = said(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def said(error: BaseException) -> str:
+    """Return the words of a plugin's exception, without folders of the server; no more than anybody reads."""
+    try:
+        return without_folders(str(error)[:_SAID_CHARS])
+    except BaseException:  # noqa: BLE001 - a plugin's __str__ may do anything
+        return ""
 
 
 def without_folders(text: str) -> str:

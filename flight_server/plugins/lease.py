@@ -10,7 +10,7 @@ from typing import Any, Self
 import structlog
 
 from flight_server.errors import PluginFailed, UnknownOption, Unsupported
-from flight_server.plugins.failure import authors_traceback, explained, is_interrupt
+from flight_server.plugins.failure import authors_traceback, explained, is_interrupt, said
 from flight_server.plugins.generation import Generation
 from format_plugins.contract import DataFormat, FormatError, PluginMetadata, UnsupportedError
 from format_plugins.options import OptionError, decode
@@ -57,9 +57,9 @@ class Lease:
         except OptionError as error:
             raise self._unknown_option(str(error), error.key) from None
         except UnsupportedError as error:
-            raise Unsupported(str(error), format=self.metadata.name, option=error.option) from None
+            raise Unsupported(said(error), format=self.metadata.name, option=error.option) from None
         except FormatError as error:  # no data has been seen yet: it is about the options
-            raise self._unknown_option(str(error), error.option) from None
+            raise self._unknown_option(said(error), error.option) from None
         except BaseException as error:
             if is_interrupt(error):
                 raise
