@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 
 import pyarrow as pa
 from pyarrow import flight
@@ -35,11 +35,13 @@ def exchange(
         rows = stack.enter_context(closing(source.open(incoming)))
         selection = Selection.of(rows.schema, request.columns)
         wanted = (selection.apply(batch) for batch in limited(rows, request.limit))
-        writer.begin(selection.schema if sink is None else sink.schema)
+        with _telling():
+            writer.begin(selection.schema if sink is None else sink.schema)
         output = _native(wanted) if sink is None else sink.batches(wanted, selection.schema)
         with closing(output):
             for batch in output:
-                _write(writer, batch)
+                with _telling():
+                    writer.write_batch(batch)
         if context.is_cancelled():
             raise IncompletePut("the call was cancelled before its end")
         if request.limit is None:
@@ -48,9 +50,10 @@ def exchange(
             incoming.drain()  # what lies behind the limit is of no interest
 
 
-def _write(writer: flight.MetadataRecordBatchWriter, batch: pa.RecordBatch) -> None:
+@contextmanager
+def _telling() -> Iterator[None]:
     try:
-        writer.write_batch(batch)
+        yield
     except flight.FlightInternalError:  # how Flight says that nobody reads any more
         raise IncompletePut("the client has gone before the end") from None
 

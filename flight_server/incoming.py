@@ -11,7 +11,7 @@ from flight_server import payload
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, BadRequest, IncompletePut, LimitExceeded
 from flight_server.wire import Abort, Commit, control_message
-from format_plugins.slicing import data_bytes
+from format_plugins.slicing import MAX_BATCH_ROWS, data_bytes
 
 #: An empty message looks to pyarrow like the end of the stream, and what follows it would be lost without a word: the
 #: end is believed only when it is there this many times in a row.
@@ -52,10 +52,7 @@ class Incoming:
         """Read to the end and forget: an answer before the client has sent all would look to it like a broken line."""
         ends = 0
         while ends < _ENDS_IN_A_ROW:
-            try:
-                self._reader.read_chunk()
-            except StopIteration:
-                ends += 1
+            ends = 0 if self._read() is not None else ends + 1
 
     def check_figures(self, *, rows: int, document: bool) -> None:
         """Hold the client's commit figures, when it gave any, against what arrived; raise ``IncompletePut``."""
@@ -69,6 +66,7 @@ class Incoming:
 
     def _validated(self) -> Iterator[pa.RecordBatch]:
         while (batch := self._next()) is not None:
+            self._check_rows(batch)
             try:
                 # Offsets that point out of their buffers kill whoever follows them: nobody does before this.
                 batch.validate(full=True)
@@ -84,19 +82,22 @@ class Incoming:
             self.rows += batch.num_rows
             yield batch
 
+    def _check_rows(self, batch: pa.RecordBatch) -> None:
+        # Before all else: columns of nulls, or none, take no bytes, and Arrow cannot write what is longer.
+        if batch.num_rows > MAX_BATCH_ROWS:
+            raise LimitExceeded(
+                f"a record batch has {batch.num_rows:,} rows; {MAX_BATCH_ROWS:,} are the most: send smaller ones"
+            )
+
     def _next(self) -> pa.RecordBatch | None:
         """Return the next batch with data; take in control messages on the way."""
         ends = 0
         while True:
-            try:
-                chunk = self._reader.read_chunk()
-            except StopIteration:
+            if (chunk := self._read()) is None:
                 ends += 1
                 if ends == _ENDS_IN_A_ROW:
                     return None
                 continue
-            except (pa.ArrowException, OSError) as error:
-                raise BadPayload(f"the stream of record batches cannot be read: {error}") from None
             if ends:
                 raise BadRequest("the stream holds an empty message, after which clients' libraries lose data")
             if self.commit is not None:
@@ -104,6 +105,15 @@ class Incoming:
             if chunk.data is not None:
                 return chunk.data
             self._take(chunk.app_metadata)
+
+    def _read(self) -> flight.FlightStreamChunk | None:
+        """Return the next message, None for what may be the end."""
+        try:
+            return self._reader.read_chunk()
+        except StopIteration:
+            return None
+        except (pa.ArrowException, OSError) as error:
+            raise BadPayload(f"the stream of record batches cannot be read: {error}") from None
 
     def _take(self, body: pa.Buffer | None) -> None:
         message = control_message(b"" if body is None else body.to_pybytes())

@@ -16,6 +16,8 @@ FIELD = "payload"
 MIN_CHUNK_BYTES = 1 << 20
 #: ... and at most this much, so that clients with gRPC's 4 MiB default work.
 MAX_CHUNK_BYTES = 2 << 20
+#: Smaller pieces are copied as they come: an object kept for each would take far more memory than its bytes.
+_SMALL_BYTES = 16 << 10
 
 
 def schema(format_name: str, media_type: str | None, content_encoding: str | None) -> pa.Schema:
@@ -54,14 +56,14 @@ def chunk_of(batch: pa.RecordBatch) -> pa.Buffer:
 
 def batches(chunks: Iterable[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch]:
     """Yield a document as payload batches of one row each, cut to 1 to 2 MiB; large chunks are not copied."""
-    held: list[memoryview] = []
+    held: list[memoryview | bytearray] = []
     size = 0
     for chunk in chunks:
         view = memoryview(chunk).cast("B")
         while view:
             # A chunk that fills a message alone goes as it is; smaller ones are gathered first.
             take = min(len(view), MAX_CHUNK_BYTES - size)
-            held.append(view[:take])
+            _hold(held, view[:take])
             size += take
             view = view[take:]
             if size >= MIN_CHUNK_BYTES:
@@ -71,7 +73,16 @@ def batches(chunks: Iterable[Any], schema: pa.Schema) -> Iterator[pa.RecordBatch
         yield _batch(held, schema)
 
 
-def _batch(held: list[memoryview], schema: pa.Schema) -> pa.RecordBatch:
+def _hold(held: list[memoryview | bytearray], piece: memoryview) -> None:
+    if len(piece) >= _SMALL_BYTES:
+        held.append(piece)
+    elif held and isinstance(held[-1], bytearray):
+        held[-1] += piece
+    else:
+        held.append(bytearray(piece))
+
+
+def _batch(held: list[memoryview | bytearray], schema: pa.Schema) -> pa.RecordBatch:
     data = pa.py_buffer(held[0] if len(held) == 1 else b"".join(held))
     offsets = pa.py_buffer(struct.pack("=2i", 0, data.size))
     return pa.RecordBatch.from_arrays([pa.Array.from_buffers(pa.binary(), 1, [None, offsets, data])], schema=schema)

@@ -11,9 +11,6 @@ from dataclasses import dataclass
 
 from format_plugins.contract import FormatError
 
-#: Longer record batches are not interchangeable: several implementations count rows in 32 bits.
-MAX_BATCH_ROWS = 2**31 - 1
-
 _DICTIONARY_BATCH, _RECORD_BATCH = 2, 3  # MessageHeader
 _LEGACY_COMPRESSION = b"ARROW:experimental_compression"  # how Arrow 0.17 said it, in custom metadata
 

@@ -9,6 +9,7 @@ from pyarrow import ipc
 
 from format_plugins import ipc_layout
 from format_plugins.contract import FormatError
+from format_plugins.slicing import MAX_BATCH_ROWS
 from format_plugins.streams import ByteStream
 
 _CONTINUATION = 0xFFFFFFFF  # begins a message since Arrow 0.15; before, its length did
@@ -39,7 +40,7 @@ class MessageBudget:
     def check_decoded(self, message: ipc_layout.Message, body: memoryview, *, offset: int) -> None:
         """Refuse a message whose buffers, or whose dictionary with what came before of it, would be too large."""
         decoded = message.decoded_bytes(body)
-        if not 0 <= message.rows <= ipc_layout.MAX_BATCH_ROWS:
+        if not 0 <= message.rows <= MAX_BATCH_ROWS:
             raise FormatError(f"an Arrow record batch of {message.rows:,} rows", offset=offset)
         self.check_declared(decoded, offset=offset)
         if message.dictionary is not None:

@@ -12,6 +12,8 @@ from format_plugins.views import compacted
 #: The size that a record batch should have on the wire, in the store, and between plugins: large enough to make the
 #: cost of a message vanish, small enough for clients whose gRPC accepts 4 MiB.
 TARGET_BYTES = 2 << 20
+#: Longer record batches are not interchangeable: several implementations count rows in 32 bits.
+MAX_BATCH_ROWS = 2**31 - 1
 #: Slices aim at this part of what is allowed, for rows differ: one that comes out too large is cut in two.
 _FILL = 0.8
 #: Parts that are together larger than the whole by this factor share data, and cutting does not help.

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import difflib
+import itertools
 from collections.abc import Iterable
 
 #: Longer names are not compared: the time that it takes grows with the square of their length, and they may be hostile.
 _MOST_CHARS = 128
+#: So many names are looked at: a stream may have thousands of columns.
+_MOST_NAMES = 1000
 
 
 def nearest(name: str, names: Iterable[str]) -> str | None:
     """Return the one of ``names`` that looks most like ``name``, or None when none looks like it."""
     if len(name) > _MOST_CHARS:
         return None
-    found = difflib.get_close_matches(name.lower(), [each for each in names if len(each) <= _MOST_CHARS], n=1, cutoff=0.6)
+    near_in_length = (each for each in names if len(each) <= _MOST_CHARS)
+    found = difflib.get_close_matches(name.lower(), itertools.islice(near_in_length, _MOST_NAMES), n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -131,7 +131,7 @@ class Snapshot:
                 offset -= segment.rows
                 continue
             for batch in self.of(segment):
-                piece = batch.slice(offset, left)
+                piece = batch.slice(offset, min(left, batch.num_rows))
                 offset = max(offset - batch.num_rows, 0)
                 left -= piece.num_rows
                 if piece.num_rows:
