@@ -11,6 +11,11 @@ from json_documents import LAYOUTS, table, written
 from format_plugins.contract import UnsupportedError
 
 
+def run_ends(values, ends=(2, 5)):
+    """Values in runs; a slice, which has the runs of the whole and begins and ends within one."""
+    return pa.RunEndEncodedArray.from_arrays(pa.array(ends, pa.int16()), values).slice(1, 3)
+
+
 def records(rows, layout="lines", **options):
     text = written(rows, layout, **options).decode()
     return json.loads(text) if layout == "array" else [json.loads(line) for line in text.splitlines()]
@@ -51,6 +56,9 @@ def test_batches_of_no_rows_leave_no_trace():
         (pa.array([[("k", 1)]], pa.map_(pa.string(), pa.int8())), ['{"k":1}']),
         (pa.array([[(1, 2)]], pa.map_(pa.int8(), pa.int8())), ['[{"key":1,"value":2}]']),
         (pa.array(["a"]).dictionary_encode(), ['"a"']),
+        (run_ends(pa.array(["a", None])), ['"a"', "null", "null"]),
+        (run_ends(pa.array(["a", "b"]).dictionary_encode()), ['"a"', '"b"', '"b"']),
+        (run_ends(pa.array([[1], None])), ["[1]", "null", "null"]),
         (pa.array([{"x": None}], pa.struct([("x", pa.int8())])), ['{"x":null}']),
         (pa.array([[1, None]]), ["[1,null]"]),
     ],
@@ -176,3 +184,27 @@ def test_the_same_key_in_two_rows_is_no_duplicate():
 def test_rows_without_columns_are_empty_objects():
     batch = pa.RecordBatch.from_struct_array(pa.array([{}, {}], pa.struct([])))
     assert records(pa.Table.from_batches([batch])) == [{}, {}]
+
+
+def test_nulls_in_a_column_that_has_none_are_written_all_the_same():
+    schema = pa.schema([pa.field("a", pa.int8(), nullable=False)])
+    assert records(pa.table({"a": pa.array([1, None], pa.int8())}, schema=schema)) == [{"a": 1}, {"a": None}]
+
+
+@pytest.mark.parametrize("kind", [pa.string(), pa.large_string()])
+def test_maps_are_written_without_a_word_on_stderr(kind, capfd):
+    maps = pa.array([[("a", 1), ("b", 2)], None, [("a", 3)]], pa.map_(kind, pa.int8()))
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, pa.schema([("a", maps.type)])) as writer:
+        writer.write_table(pa.table({"a": maps}))
+    text = b"x" + sink.getvalue().to_pybytes()
+    # As Flight hands it on: not where Arrow's compute engine wants its buffers.
+    rows = pa.ipc.open_stream(pa.py_buffer(text).slice(1)).read_all()
+    assert records(rows) == [{"a": {"a": 1, "b": 2}}, {"a": None}, {"a": {"a": 3}}]
+    assert capfd.readouterr().err == ""
+
+
+def test_a_key_that_stands_twice_in_one_map_only_is_refused():
+    rows = pa.table({"a": pa.array([[("a", 1)], [("a", 2), ("b", 3), ("a", 4)]], pa.map_(pa.string(), pa.int8()))})
+    with pytest.raises(UnsupportedError, match="same key twice"):
+        written(rows, "lines")

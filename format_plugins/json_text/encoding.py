@@ -21,13 +21,20 @@ _SLICE_BYTES = 1 << 20
 
 def written_lines(batches: pa.RecordBatchReader, options: JsonOptions) -> Iterator[bytes]:
     """Yield newline-delimited JSON; nothing for no rows. Raises ``UnsupportedError`` for what JSON cannot carry."""
-    convert = plain_struct(pa.struct(list(batches.schema)), Place("", options), 1)
+    # Whatever a column promised: the writer refuses nulls where there should be none, and the text is the same.
+    fields = [field.with_nullable(True) for field in batches.schema]
+    convert = plain_struct(pa.struct(fields), Place("", options), 1)
     for batch in batches:
         for piece in sliced(batch, max_bytes=_SLICE_BYTES, max_rows=_SLICE_ROWS):
             if not piece.num_rows:
                 continue
-            rows: Any = piece.to_struct_array()
+            rows: Any = _with_fields(piece, fields).to_struct_array()
             yield _lines(pa.RecordBatch.from_struct_array(rows if convert is None else convert(rows)), options)
+
+
+def _with_fields(batch: pa.RecordBatch, fields: list[pa.Field[Any]]) -> pa.RecordBatch:
+    # A batch made of no columns would lose its number of rows.
+    return pa.RecordBatch.from_arrays(batch.columns, schema=pa.schema(fields)) if fields else batch
 
 
 def written_array(batches: pa.RecordBatchReader, options: JsonOptions) -> Iterator[bytes]:
