@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pyarrow as pa
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from format_plugins.contract import FormatError, UnsupportedError
@@ -128,7 +128,7 @@ def test_without_quotes_texts_come_back_or_are_refused(rows: list, dialect: dict
     try:
         data = encode(table, options)
     except UnsupportedError:
-        assume(False)
+        return
     assert decode(data, table.schema, options).equals(table)
 
 
