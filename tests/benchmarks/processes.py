@@ -13,24 +13,31 @@ HERE = Path(__file__).resolve().parent
 class Process:
     """A process under measurement: how much memory it has used, and how it is ended."""
 
-    def __init__(self, command, **settings):
-        self._process = subprocess.Popen(
-            [str(part) for part in command],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            **{"stderr": subprocess.DEVNULL, **settings},
-        )
+    def __init__(self, command, *, log=None, **settings):
+        self._log = log
+        with contextlib.ExitStack() as stack:
+            errors = subprocess.DEVNULL if log is None else stack.enter_context(log.open("wb"))
+            self._process = subprocess.Popen(
+                [str(part) for part in command],
+                stdin=subprocess.PIPE,
+                text=True,
+                **{"stdout": subprocess.PIPE, "stderr": errors, **settings},
+            )
 
     def line(self):
         """Return what the process says next, as JSON where it is."""
         found = self._process.stdout.readline()
         if not found:
-            raise RuntimeError(f"{self._process.args[1:3]} ended with code {self._process.wait()}")
+            raise RuntimeError(f"it ended with code {self._process.wait()}: {self.last_words()}")
         try:
             return json.loads(found)
         except ValueError:
             return found.strip()
+
+    def last_words(self):
+        """Return the last line of its log."""
+        said = "" if self._log is None else self._log.read_text(errors="replace").strip()
+        return said.splitlines()[-1][:200] if said else "it said nothing"
 
     def tell(self, order):
         """Send one order, without waiting for its answer."""
@@ -64,7 +71,8 @@ class Process:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
-        self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
 
 
 @contextlib.contextmanager
