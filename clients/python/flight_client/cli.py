@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import click
@@ -29,22 +30,21 @@ class _Program(click.Group):
             code = error.exit_code
         except click.Abort:  # Ctrl-C, before or at a question
             code = failures.INTERRUPTED
-        sys.exit(code if isinstance(code, int) else 0)
+        code = code if isinstance(code, int) else 0
+        if args is None:
+            _leave(code)
+        sys.exit(code)  # the process is somebody else's
 
     def invoke(self, context: click.Context) -> None:
         """Run the command; turn what it raises into an end."""
         try:
             super().invoke(context)
-        except Abandoned:
-            click.echo("Interrupted.", err=True)
-            # The thread that waits in a call cannot be joined; the server sees the connection break.
-            os._exit(failures.INTERRUPTED)
         except KeyboardInterrupt as error:
             click.echo("Interrupted.", err=True)
-            context.exit(128 + error.number if isinstance(error, Terminated) else failures.INTERRUPTED)
+            cause = error.__cause__ if isinstance(error, Abandoned) else error
+            _leave(128 + cause.number if isinstance(cause, Terminated) else failures.INTERRUPTED)
         except BrokenPipeError:
-            failures.reader_gone()
-            context.exit(failures.READER_GONE)
+            _leave(failures.READER_GONE)
         except Exception as error:
             failure = (
                 failures.failure_of(error) if not isinstance(error, click.ClickException | click.exceptions.Exit) else None
@@ -52,6 +52,16 @@ class _Program(click.Group):
             if failure is None:
                 raise
             raise failure from None
+
+
+def _leave(code: int) -> NoReturn:
+    """End the process now: a thread that is still in a call would abort it when Python takes itself apart.
+
+    A server that has not heard that a call is over sees the connection break.
+    """
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+    os._exit(code)
 
 
 def _epilog() -> str:

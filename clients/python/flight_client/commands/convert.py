@@ -10,7 +10,7 @@ from flight_client.commands import parameters, printing
 from flight_client.commands.meter import Meter, metered
 from flight_client.commands.parameters import STANDARD
 from flight_client.commands.reading import reading
-from flight_client.commands.session import Command, Session, pass_session
+from flight_client.commands.session import Command, Session, cancelling, pass_session
 from flight_client.commands.work import Interrupt
 from flight_client.commands.writing import Document, shown, written
 
@@ -45,8 +45,8 @@ def convert(session: Session, /, *, source: str, target: str, local: bool, **req
         request |= {f"{side}_format": named.format, f"{side}_encoding": named.encoding}
 
     def work(interrupt: Interrupt, meter: Meter) -> int:
-        with reading(source, interrupt, meter) as file:
-            document: Document = converter.convert(file, **request)
+        with reading(source, interrupt, meter) as file, cancelling(interrupt) as cancel:
+            document: Document = converter.convert(file, cancel=cancel, **request)
             return written(document, target, interrupt, meter)
 
     with metered(quiet=session.quiet or shown(target)) as meter:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -114,14 +113,6 @@ def visible(text: str) -> str:
     """Return ``text`` in one line without what would steer a terminal."""
     line = " ".join(text.split())
     return line if line.isprintable() else "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line)
-
-
-def reader_gone() -> None:
-    """Keep Python from a second broken pipe when it flushes at its end."""
-    import os
-
-    if sys.__stdout__ is not None and sys.stdout is sys.__stdout__:  # not one of a test's
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.__stdout__.fileno())
 
 
 def _exit_code(error: Any) -> int:  # noqa: ANN401 - a FlightClientError, which must not be imported here

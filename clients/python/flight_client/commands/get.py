@@ -9,7 +9,7 @@ import click
 from flight_client.commands import parameters, printing
 from flight_client.commands.meter import Meter, metered
 from flight_client.commands.parameters import STANDARD
-from flight_client.commands.session import Command, Session, pass_session
+from flight_client.commands.session import Command, Session, cancelling, pass_session
 from flight_client.commands.work import Interrupt
 from flight_client.commands.writing import shown, written
 
@@ -36,7 +36,8 @@ def get(session: Session, /, *, dataset: str, output: str, **request: Any) -> No
     request |= {"format": named.format, "content_encoding": named.encoding}
 
     def work(interrupt: Interrupt, meter: Meter) -> int:
-        return written(session.client.get_bytes(dataset, **request), output, interrupt, meter)
+        with cancelling(interrupt) as cancel:
+            return written(session.client.get_bytes(dataset, cancel=cancel, **request), output, interrupt, meter)
 
     with metered(quiet=session.quiet or shown(output)) as meter:
         size = session.transfer(lambda interrupt: work(interrupt, meter))

@@ -11,7 +11,7 @@ import click
 from flight_client.commands import parameters, printing
 from flight_client.commands.meter import Meter
 from flight_client.commands.parameters import STANDARD
-from flight_client.commands.session import Command, Session, pass_session
+from flight_client.commands.session import Command, Session, cancelling, pass_session
 from flight_client.commands.work import Interrupt
 from flight_client.commands.writing import written
 
@@ -34,8 +34,9 @@ def head(session: Session, /, *, dataset: str, **selection: Any) -> None:  # noq
     if session.json:
 
         def work(interrupt: Interrupt) -> int:
-            document = session.client.get_bytes(dataset, format="ndjson", **selection)
-            return written(document, STANDARD, interrupt, Meter(None, 1))
+            with cancelling(interrupt) as cancel:
+                document = session.client.get_bytes(dataset, format="ndjson", cancel=cancel, **selection)
+                return written(document, STANDARD, interrupt, Meter(None, 1))
 
         session.transfer(work)
         return

@@ -68,6 +68,7 @@ class LocalConverter:
         columns: Sequence[str] | None = None,
         limit: int | None = None,
         schema: None = None,  # noqa: ARG002 - of a server's dataset: there is none
+        cancel: object = None,  # noqa: ARG002 - ``source`` hears of it
     ) -> LocalDocument:
         """Return ``source`` as a document of ``to_format``; raises what a client would raise."""
         from format_plugins.content_encodings import decode_chunks, encode_chunks

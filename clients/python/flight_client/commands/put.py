@@ -15,7 +15,7 @@ from flight_client.commands.failures import Failure
 from flight_client.commands.meter import Meter, metered
 from flight_client.commands.parameters import STANDARD
 from flight_client.commands.reading import reading
-from flight_client.commands.session import Command, Session, pass_session
+from flight_client.commands.session import Command, Session, cancelling, pass_session
 from flight_client.commands.work import Interrupt, run
 
 if TYPE_CHECKING:
@@ -101,8 +101,9 @@ def put(session: Session, /, *, files: tuple[str, ...], schema_from: str | None,
 
 
 def _put(session: Session, item: _Item, interrupt: Interrupt, meter: Meter, sent: dict[str, Any]) -> PutResult:
-    with reading(item.path, interrupt, meter) as file:
-        return session.client.put(item.dataset, file, format=item.named.format, content_encoding=item.named.encoding, **sent)
+    told = {"format": item.named.format, "content_encoding": item.named.encoding, **sent}
+    with reading(item.path, interrupt, meter) as file, cancelling(interrupt) as cancel:
+        return session.client.put(item.dataset, file, cancel=cancel, **told)
 
 
 def _matched(files: Iterable[str]) -> list[str]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -13,6 +14,7 @@ from flight_client.commands import profiles
 from flight_client.commands.work import Interrupt, run_one
 
 if TYPE_CHECKING:
+    from flight_client.cancelling import Cancel
     from flight_client.client import Client
 
 T = TypeVar("T")
@@ -39,9 +41,8 @@ class Session:
         from flight_client.client import connect
         from flight_client.errors import BadRequest
 
-        token: dict[str, Any] = {} if settings.token is None else {"token": settings.token}
         try:
-            client = connect(settings.uri, timeout=settings.timeout, **token)
+            client = connect(settings.uri, timeout=settings.timeout, token=settings.token)
         except BadRequest as error:
             raise click.UsageError(str(error)) from None
         self._context.call_on_close(client.close)
@@ -60,6 +61,16 @@ class Session:
     def transfer(self, work: Callable[[Interrupt], T]) -> T:
         """Return the result of moving data; Ctrl-C lets it end in order."""
         return run_one(work)
+
+
+@contextmanager
+def cancelling(interrupt: Interrupt) -> Iterator[Cancel]:
+    """Return the handle by which ``interrupt`` ends the calls of the block."""
+    from flight_client.cancelling import Cancel
+
+    cancel = Cancel()
+    with interrupt.calls(cancel.cancel):
+        yield cancel
 
 
 pass_session = click.make_pass_decorator(Session, ensure=True)
