@@ -1,60 +1,55 @@
-"""A call that cannot be interrupted, made in a thread of its own, so that whoever waits for it can stop waiting."""
+"""A call that cannot be interrupted, made by another thread, so that whoever waits for it can stop waiting."""
 
 from __future__ import annotations
 
+import queue
 import threading
-import time
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from flight_client.cancelling import Cancel
 from flight_client.errors import DeadlineExceeded
+from flight_client.hands import Hands
 
 T = TypeVar("T")
 
 
 class Errand(Generic[T]):
-    """``work`` in a thread. When its result is not waited for any more, it is given to ``unwanted``.
+    """``work``, whose result is given to ``unwanted`` when nobody waits for it any more.
 
-    The thread of an errand that was given up ends with the call, which the connection's keepalive ends at the latest.
+    The thread of an errand that was given up is back when the call ends: the connection's keepalive ends it at the latest.
     """
 
     def __init__(self, work: Callable[[], T], unwanted: Callable[[T], None]) -> None:
         self._work = work
         self._unwanted = unwanted
-        self._changed = threading.Condition()
-        self._outcome: T | BaseException | None = None
-        self._over = False
+        self._lock = threading.Lock()
+        self._news: queue.SimpleQueue[bool] = queue.SimpleQueue()
+        self._outcome: list[T | BaseException] = []
         self._given_up = False
 
-    def result(self, seconds: float | None, cancel: Cancel) -> T:
+    def result(self, hands: Hands, seconds: float | None, cancel: Cancel) -> T:
         """Return what ``work`` returns, or raise what it raises, ``DeadlineExceeded`` or ``Cancelled``."""
-        take_back = cancel.add(self._wake)
-        threading.Thread(target=self._run, name="flight call", daemon=True).start()
+        take_back = cancel.add(lambda: self._news.put(False))
+        hands.do(self._run)
         try:
-            self._wait(seconds, cancel)
+            if not self._news.get(timeout=seconds):
+                cancel.check()
+        except queue.Empty:
+            self._give_up()
+            raise DeadlineExceeded(f"the server sent nothing for {seconds:g} seconds") from None
         except BaseException:
             self._give_up()
             raise
         finally:
             take_back()
-        outcome, self._outcome = self._outcome, None  # or an exception would hold, by its frames, what holds it
+        outcome = self._outcome.pop()
         if isinstance(outcome, BaseException):
             try:
                 raise outcome
             finally:
-                del outcome
-        return outcome  # type: ignore[return-value]  # None when that is what the work returns
-
-    def _wait(self, seconds: float | None, cancel: Cancel) -> None:
-        end = None if seconds is None else time.monotonic() + seconds
-        with self._changed:
-            while not self._over:
-                cancel.check()
-                left = None if end is None else end - time.monotonic()
-                if left is not None and left <= 0:
-                    raise DeadlineExceeded(f"the server sent nothing for {seconds:g} seconds")
-                self._changed.wait(left)
+                del outcome  # or it would hold, by its frames, what holds it
+        return outcome
 
     def _run(self) -> None:
         outcome: T | BaseException
@@ -62,25 +57,21 @@ class Errand(Generic[T]):
             outcome = self._work()
         except BaseException as error:  # noqa: BLE001 - raised again where the result is waited for
             outcome = error.with_traceback(None)
-        with self._changed:
-            self._outcome, self._over = outcome, True
-            unwanted = self._given_up
-            self._changed.notify_all()
-        if unwanted:
-            self._dispose(outcome)
+        with self._lock:
+            self._outcome.append(outcome)
+            given_up = self._given_up
+        self._news.put(True)
+        if given_up:
+            self._dispose()
 
     def _give_up(self) -> None:
-        with self._changed:
+        with self._lock:
             self._given_up = True
-            over, outcome = self._over, self._outcome
+            over = bool(self._outcome)
         if over:
-            self._dispose(outcome)
+            self._dispose()
 
-    def _dispose(self, outcome: T | BaseException | None) -> None:
-        self._outcome = None
-        if outcome is not None and not isinstance(outcome, BaseException):
+    def _dispose(self) -> None:
+        outcome = self._outcome.pop()
+        if not isinstance(outcome, BaseException):
             self._unwanted(outcome)
-
-    def _wake(self) -> None:
-        with self._changed:
-            self._changed.notify_all()

@@ -88,7 +88,7 @@ class Get:
     def _open(self) -> Reading:
         errand = Errand(self._call, lambda reader: reader.cancel())
         try:
-            reader = errand.result(self._line.idle_timeout, self._cancel)
+            reader = errand.result(self._line.hands, self._line.idle_timeout, self._cancel)
         except FlightClientError as error:
             self._line.heard = self._line.heard or bool(error.id)
             raise

@@ -13,6 +13,7 @@ from pyarrow import flight
 from flight_client import retries
 from flight_client.cancelling import Cancel
 from flight_client.errors import BadRequest, FlightClientError, from_flight, translated
+from flight_client.hands import Hands
 from flight_client.retries import Retries, Tries
 from flight_client.tls import Tls
 from flight_client.watchdog import Watchdog
@@ -50,6 +51,7 @@ class Line:
             self.flight = flight.FlightClient(uri, generic_options=options, **arguments)
         except (pa.ArrowException, OSError, ValueError) as error:
             raise BadRequest(f"{uri!r} is no address of a Flight server: {from_flight(error).message}") from None
+        self.hands = Hands()
         self.watchdog = Watchdog(terms.idle_timeout)
         self.heard = False
         self._terms = terms
@@ -64,6 +66,7 @@ class Line:
     def close(self) -> None:
         """Let go of the channel."""
         self.watchdog.close()
+        self.hands.close()
         self.flight.close()
 
     def tries(self, cancel: Cancel | None = None) -> Tries:

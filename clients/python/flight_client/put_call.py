@@ -52,7 +52,7 @@ class PutCall:
         self._next: pa.RecordBatch | bytes | None = None  # bytes are the last message
         self._told: Progress | None = None
         self._answer: dict[str, Any] | None = None
-        self._failure: FlightClientError | None = None
+        self._failure: BaseException | None = None
         self._answers: _Answers | None = None
         self._over = False
         self._active = time.monotonic()
@@ -60,7 +60,7 @@ class PutCall:
 
     def start(self, schema: pa.Schema) -> None:
         """Begin the call."""
-        threading.Thread(target=self._run, args=(schema,), name="put", daemon=True).start()
+        self._line.hands.do(lambda: self._run(schema))
 
     def send(self, batch: pa.RecordBatch) -> None:
         """Hand over a batch, as soon as the one before is on its way."""
@@ -121,7 +121,9 @@ class PutCall:
             raise self._failed(DeadlineExceeded(f"the server took in nothing for {self._line.idle_timeout:g} seconds"))
         return left
 
-    def _failed(self, error: FlightClientError) -> CallFailed:
+    def _failed(self, error: BaseException) -> BaseException:
+        if not isinstance(error, FlightClientError):
+            return error  # such as one of the function that makes the token
         return CallFailed(error, committed=self._committed, moved=self._moved)
 
     def _pause(self, seconds: float | None) -> None:
@@ -137,7 +139,7 @@ class PutCall:
     # What follows runs in the call's own thread.
 
     def _run(self, schema: pa.Schema) -> None:
-        failure: FlightClientError | None = None
+        failure: BaseException | None = None
         try:
             with translated():
                 descriptor = flight.FlightDescriptor.for_command(message(self._request))
@@ -147,7 +149,7 @@ class PutCall:
             with self._changed:
                 self._answers = answers
             failure = self._carry(writer, answers)
-        except FlightClientError as error:
+        except BaseException as error:  # noqa: BLE001 - raised again where the put is waited for
             failure = error.with_traceback(None)
         with self._changed:
             self._failure, self._over, self._next = failure, True, None
@@ -233,5 +235,5 @@ class _Answers:
         try:
             while (answer := self._reader.read()) is not None:
                 self._hear(json.loads(answer.to_pybytes()))
-        except (pa.ArrowException, OSError, ValueError):
+        except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
             pass  # what the call ended with is told again when the writer is closed
