@@ -51,6 +51,23 @@ def test_what_is_said_last_wins_and_a_token_goes_to_its_own_server_only(config, 
     assert SECRET not in repr(chosen)
 
 
+def test_certificates_are_of_the_profile_and_go_to_its_server_only(tmp_path):
+    path = tmp_path / "config.toml"
+    path.write_text("[default]\nuri = 'grpc+tls://a:1'\nca = 'ca.pem'\ncertificate = 'us.pem'\nkey = 'us.key'\n")
+    told = {"FLIGHT_CLIENT_CONFIG": str(path)}
+    ours, theirs = profiles.settings({}, told), profiles.settings({"uri": "grpc+tls://b:1"}, told)
+    assert (ours.ca, ours.certificate, ours.key) == ("ca.pem", "us.pem", "us.key")
+    assert (theirs.ca, theirs.certificate, theirs.key) == ("ca.pem", None, None)
+    assert profiles.settings({}, {**told, "FLIGHT_CA": "other.pem"}).ca == "other.pem"
+
+
+def test_a_certificate_that_is_not_there_is_told(tmp_path):
+    told = {"FLIGHT_CA": str(tmp_path / "absent.pem"), "HOME": str(tmp_path)}
+    result = CliRunner().invoke(main, ["ls", "--uri", "grpc+tls://127.0.0.1:1"], env=told)
+    assert result.exit_code == failures.REFUSED
+    assert "absent.pem: No such file or directory" in result.stderr
+
+
 def test_without_any_configuration_there_are_defaults(tmp_path):
     chosen = profiles.settings({}, {"XDG_CONFIG_HOME": str(tmp_path)})
     assert chosen == profiles.Settings(uri=profiles.DEFAULT_URI, timeout=30)
@@ -72,7 +89,8 @@ def test_the_configuration_file_is_found_where_it_belongs(tmp_path):
         ("[default]\ntimeout = true", "[default] timeout must be seconds, above 0"),
         ("[default]\ntimeout = nan", "[default] timeout must be seconds, above 0"),
         (f"[default]\ntoken = ['{SECRET}']", "[default] token must be text"),
-        (f"[default]\ntoken = '{SECRET}'", "has a token and no uri"),
+        (f"[default]\ntoken = '{SECRET}'", "has a token or certificate and no uri"),
+        ("[default]\nuri = 'a'\nkey = 'b'", "must have both certificate and key"),
         (f"[default]\ntoken = {SECRET}", "it is not TOML"),
         ("[default]\nuri = 'a'\n[default]\nuri = 'b'", "it is not TOML"),
     ],

@@ -7,7 +7,7 @@ import os
 import stat
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,9 @@ class Profile:
     uri: str | None = None
     token: str | None = None
     timeout: float | None = None  # seconds
+    ca: str | None = None  # whose word is believed of a grpc+tls:// server: a PEM file
+    certificate: str | None = None  # who we are, where the server wants to know by TLS: a PEM file, with its key
+    key: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +36,9 @@ class Settings:
     uri: str
     timeout: float  # seconds
     token: str | None = None
+    ca: str | None = None
+    certificate: str | None = None
+    key: str | None = None
 
     def __repr__(self) -> str:
         """Show everything but the token."""
@@ -42,23 +48,22 @@ class Settings:
 def settings(given: Mapping[str, Any], environment: Mapping[str, str]) -> Settings:
     """Choose: a flag, then a profile that a flag names, the environment, the other profile, what is built in.
 
-    A profile's token goes to that profile's server and to no other.
+    A profile's token and certificate go to that profile's server and to no other.
     """
     named = given.get("profile")
     wanted = named or environment.get("FLIGHT_PROFILE") or "default"
     profile = _profile(wanted, environment, required=wanted != "default")
-    uris = [environment.get("FLIGHT_URI") or None, profile.uri]
-    tokens = [environment.get("FLIGHT_TOKEN") or None, profile.token]
-    if named:
-        uris.reverse()
-        tokens.reverse()
-    uri = next((uri for uri in (given.get("uri"), *uris) if uri), DEFAULT_URI)
-    if profile.token and profile.uri != uri:
-        tokens.remove(profile.token)
+    told = Profile(uri=environment.get("FLIGHT_URI"), token=environment.get("FLIGHT_TOKEN"))
+    uri = _first(given.get("uri"), profile.uri if named else told.uri, told.uri, profile.uri) or DEFAULT_URI
+    if profile.uri != uri:
+        profile = replace(profile, token=None, certificate=None, key=None)
     return Settings(
         uri=uri,
-        token=next((token for token in (given.get("token"), *tokens) if token), None),
+        token=_first(given.get("token"), profile.token if named else told.token, told.token, profile.token),
         timeout=given.get("timeout") or profile.timeout or DEFAULT_TIMEOUT_SECS,
+        ca=environment.get("FLIGHT_CA") or profile.ca,
+        certificate=profile.certificate,
+        key=profile.key,
     )
 
 
@@ -80,6 +85,10 @@ def did_you_mean(name: str, names: Iterable[str]) -> str:
     """Return the end of a sentence about an unknown ``name``."""
     near = difflib.get_close_matches(name[:128], list(names), n=1)
     return f"; did you mean {near[0]!r}?" if near else ""
+
+
+def _first(*texts: str | None) -> str | None:
+    return next((text for text in texts if text), None)
 
 
 def _profile(name: str, environment: Mapping[str, str], *, required: bool) -> Profile:
@@ -105,6 +114,8 @@ def _table(path: Path, name: str, table: Any) -> Profile:  # noqa: ANN401 - what
         wanted = (int, float) if key == "timeout" else (str,)
         if type(value) not in wanted or not value or (key == "timeout" and not value > 0):  # the value may be a secret
             raise click.UsageError(f"{path}: [{name}] {key} must be {'seconds, above 0' if key == 'timeout' else 'text'}")
-    if "token" in table and "uri" not in table:
-        raise click.UsageError(f"{path}: [{name}] has a token and no uri: say which server may see it")
+    if "uri" not in table and {"token", "certificate"} & set(table):
+        raise click.UsageError(f"{path}: [{name}] has a token or certificate and no uri: say which server may see it")
+    if ("key" in table) != ("certificate" in table):
+        raise click.UsageError(f"{path}: [{name}] must have both certificate and key, or neither")
     return Profile(**table)

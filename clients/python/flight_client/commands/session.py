@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -40,9 +41,13 @@ class Session:
         """Return a client of ``settings``, closed when the command ends."""
         from flight_client.client import connect
         from flight_client.errors import BadRequest
+        from flight_client.tls import Tls
 
+        tls = None
+        if settings.uri.startswith("grpc+tls://"):
+            tls = Tls(root_certificates=settings.ca, certificate=settings.certificate, key=settings.key)
         try:
-            client = connect(settings.uri, timeout=settings.timeout, token=settings.token)
+            client = connect(settings.uri, timeout=settings.timeout, token=settings.token, tls=tls)
         except BadRequest as error:
             raise click.UsageError(str(error)) from None
         self._context.call_on_close(client.close)
@@ -50,8 +55,7 @@ class Session:
 
     def briefly(self, seconds: float) -> Client:
         """Return a client that waits for no answer longer than ``seconds``."""
-        chosen = profiles.settings(self._given, os.environ)
-        return self.connect(profiles.Settings(uri=chosen.uri, token=chosen.token, timeout=seconds))
+        return self.connect(replace(profiles.settings(self._given, os.environ), timeout=seconds))
 
     def ask(self, question: Callable[[Client], T]) -> T:
         """Return the server's answer to a question; Ctrl-C does not wait for it."""
