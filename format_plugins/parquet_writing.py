@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 from format_plugins.contract import UnsupportedError
 from format_plugins.kinds import Array
 from format_plugins.pieces import PieceSink
-from format_plugins.slicing import data_bytes, sliced
+from format_plugins.slicing import sliced
 from format_plugins.spelling import did_you_mean
+from format_plugins.views import is_view
+from format_plugins.written_size import written_bytes
 
 #: The types that a file is limited to.
 Version: TypeAlias = Literal["1.0", "2.4", "2.6"]
@@ -40,7 +42,7 @@ class RowGroups:
         for batch in self._batches:
             if batch.num_rows and not batch.num_columns:
                 raise UnsupportedError("Parquet has no way to carry rows without columns")
-            for piece in sliced(batch, max_bytes=self._max_bytes, max_rows=self._max_rows):
+            for piece in sliced(batch, max_bytes=self._max_bytes, max_rows=self._max_rows, measure=_bytes):
                 more = self._size(piece)
                 if held and (rows + piece.num_rows > self._max_rows or size + more > self._max_bytes):
                     yield pa.Table.from_batches(held)
@@ -53,7 +55,7 @@ class RowGroups:
 
     def _size(self, batch: pa.RecordBatch) -> int:
         """Count a dictionary that batches share once, not for each of them."""
-        size = data_bytes(batch)
+        size = _bytes(batch)
         for index, kind in enumerate(batch.schema.types):
             if pa.types.is_dictionary(kind):
                 dictionary = cast("Any", batch.column(index)).dictionary
@@ -62,6 +64,11 @@ class RowGroups:
                     size += dictionary.get_total_buffer_size()
                 self._dictionaries[index] = address
         return size
+
+
+def _bytes(batch: pa.RecordBatch) -> int:
+    # Arrow writes views out before it encodes them; a dictionary stays one.
+    return written_bytes(batch, shares=is_view)
 
 
 def dictionary_paths(first: pa.Table, wanted: str | bool | tuple[str, ...]) -> bool | list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pyarrow as pa
 
@@ -20,14 +20,23 @@ _FILL = 0.8
 _WORTHWHILE = 1.25
 
 
-def sliced(batch: pa.RecordBatch, *, max_bytes: int = TARGET_BYTES, max_rows: int | None = None) -> Iterator[pa.RecordBatch]:
+def sliced(
+    batch: pa.RecordBatch,
+    *,
+    max_bytes: int = TARGET_BYTES,
+    max_rows: int | None = None,
+    measure: Callable[[pa.RecordBatch], int] | None = None,
+) -> Iterator[pa.RecordBatch]:
     """Yield ``batch`` in slices of at most ``max_bytes`` of data and ``max_rows`` rows, but of one row at the least.
+
+    ``measure`` says how many bytes a batch has, ``data_bytes`` unless it is given.
 
     A batch that is small enough, an empty one too, is yielded as it is, and so is one that slicing does not make
     smaller. Rows may differ in size, so a slice that is still too large is cut again until it fits. Slices of views are
     copies, for each would hold the data of all.
     """
-    rows, size = batch.num_rows, data_bytes(batch)
+    bytes_of = measure or data_bytes
+    rows, size = batch.num_rows, bytes_of(batch)
     too_many = max_rows is not None and rows > max_rows
     if rows <= 1 or (size <= max_bytes and not too_many):
         yield batch
@@ -36,11 +45,11 @@ def sliced(batch: pa.RecordBatch, *, max_bytes: int = TARGET_BYTES, max_rows: in
     # In two, each of about half the parts: whether cutting helps is seen at once, before much is copied.
     middle = max(rows * (parts // 2) // parts, 1)
     pieces = [compacted(batch.slice(0, middle)), compacted(batch.slice(middle))]
-    if not too_many and sum(map(data_bytes, pieces)) > size * _WORTHWHILE:
+    if not too_many and sum(map(bytes_of, pieces)) > size * _WORTHWHILE:
         yield batch
         return
     for piece in pieces:
-        yield from sliced(piece, max_bytes=max_bytes, max_rows=max_rows)
+        yield from sliced(piece, max_bytes=max_bytes, max_rows=max_rows, measure=measure)
 
 
 def data_bytes(batch: pa.RecordBatch) -> int:

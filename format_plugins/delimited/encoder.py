@@ -15,6 +15,7 @@ from format_plugins.delimited.cells import cell_writer, may_hold_anything
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.quoting import Quoter
 from format_plugins.slicing import sliced
+from format_plugins.written_size import written_bytes
 
 #: How much of a batch is encoded at a time.
 _SLICE_BYTES = 1 << 20
@@ -48,7 +49,10 @@ class _Encoder:
         if self._options.header:
             yield self._header()
         slices = (
-            part for batch in batches if batch.num_rows for part in sliced(batch, max_rows=_SLICE_ROWS, max_bytes=_SLICE_BYTES)
+            part
+            for batch in batches
+            if batch.num_rows
+            for part in sliced(batch, max_rows=_SLICE_ROWS, max_bytes=_SLICE_BYTES, measure=written_bytes)
         )
         results = decode_in_order(slices, self._records)
         try:

@@ -13,6 +13,7 @@ from format_plugins.json_text.non_finite import with_texts
 from format_plugins.json_text.options import JsonOptions
 from format_plugins.json_text.plain import Place, plain_struct
 from format_plugins.slicing import sliced
+from format_plugins.written_size import written_bytes
 
 #: The writer holds the interpreter lock while it writes: about 5 ms for a slice of this size.
 _SLICE_ROWS = 8_192
@@ -25,7 +26,7 @@ def written_lines(batches: pa.RecordBatchReader, options: JsonOptions) -> Iterat
     fields = [field.with_nullable(True) for field in batches.schema]
     convert = plain_struct(pa.struct(fields), Place("", options), 1)
     for batch in batches:
-        for piece in sliced(batch, max_bytes=_SLICE_BYTES, max_rows=_SLICE_ROWS):
+        for piece in sliced(batch, max_bytes=_SLICE_BYTES, max_rows=_SLICE_ROWS, measure=written_bytes):
             if not piece.num_rows:
                 continue
             rows: Any = _with_fields(piece, fields).to_struct_array()
