@@ -38,6 +38,7 @@ format: $(STAMP) ## put the code into its one form
 
 docs: $(STAMP) ## write the parts of the documents that are made from the code
 	$(BIN)/python docs/generate.py
+	$(BIN)/python docs/command_line.py
 
 endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 200 kills, 64 clients for a minute
 	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m slow -s -p no:cacheprovider $(ARGS)

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,11 @@ from client_command import COMMAND, CSV, done, environment, invoke, lines, start
 
 import flight_client
 from flight_client.commands import failures
+from flight_client.commands.meter import Meter
 from flight_client.commands.naming import Names
+from flight_client.commands.reading import Watched, reading
+from flight_client.commands.work import Interrupt
+from flight_client.sources import Original
 
 LINE = b"1234567,some text that makes the line longer\n"
 HEADER = b"id,text\n"
@@ -289,6 +294,20 @@ def test_progress_is_shown_on_a_terminal_and_gone_at_the_end(own_server, large):
         assert command.communicate(timeout=60)[0].startswith(b"file\t")
     assert "large.csv" in shown
     assert "left" in shown
+
+
+def test_a_file_can_be_sent_again_when_the_server_was_away_and_a_pipe_cannot(tmp_path):
+    (tmp_path / "a.csv").write_text(CSV)
+    ends = os.pipe()
+    with reading(str(tmp_path / "a.csv"), Interrupt(), Meter(None, 1)) as file, os.fdopen(ends[0], "rb") as pipe:
+        os.close(ends[1])
+        original = Original(file)
+        assert original.repeatable
+        assert not Original(Watched(pipe, Interrupt(), lambda _: None)).repeatable
+        for _ in range(2):
+            with original.opened() as source:
+                assert sum(batch.num_rows for batch in source.batches()) == 1
+                assert source.figures()["bytes"] == len(CSV)
 
 
 def test_nothing_of_progress_is_in_a_pipe(server, dataset, large):
