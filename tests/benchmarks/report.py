@@ -28,11 +28,12 @@ def cells(row):
         return (row.name, "", "", row.unit, "not measured", "", "", "", "", f"{row.against}: {row.skipped}")
     between = "" if row.quartiles is None else f"{row.quartiles[0]:.2f} to {row.quartiles[1]:.2f}"
     met = "" if row.met is None else "yes" if row.met else "NO"
-    figures = (_figure(row.ours), _figure(row.theirs), row.unit, f"{row.ratio:.2f}", between)
+    figures = (figure(row.ours), figure(row.theirs), row.unit, f"{row.ratio:.2f}", between)
     return (row.name, *figures, row.target or "", met, f"{row.peak_mb:,.0f}", row.against)
 
 
-def _figure(value):
+def figure(value):
+    """Return a figure with as many digits as mean something."""
     return f"{value:,.2f}" if value < 100 else f"{value:,.0f}"
 
 
