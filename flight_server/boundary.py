@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import json
+import re
 import secrets
 import sys
 import traceback
@@ -78,6 +79,14 @@ def to_flight(error: BaseException, call: str) -> flight.FlightError:
     extra = _extra(known, identity)
     kind = next((made for kind, made in _KINDS.items() if isinstance(known, kind)), flight.FlightServerError)
     return kind(message, extra_info=extra)  # type: ignore[call-arg] # the stubs miss it
+
+
+def is_ours(error: object) -> bool:
+    """Tell whether an error was made, and logged, by ``to_flight``; Flight itself may have changed its kind."""
+    return _MADE.search(str(error)) is not None
+
+
+_MADE = re.compile(r"\[[a-z_]+\] .*\(id [0-9a-f]{8}\)")
 
 
 def keep_tracebacks_in() -> None:

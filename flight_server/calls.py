@@ -11,13 +11,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import unquote
 
+import structlog
 from pyarrow import flight
 
-from flight_server.boundary import to_flight
+from flight_server.boundary import is_ours, to_flight
 from flight_server.errors import ShuttingDown
 
 #: The key under which a handler finds its call: ``ctx.get_middleware(KEY)``.
 KEY = "call"
+_REASON_CHARS = 1024
+
+log = structlog.get_logger("flight_server")
 
 
 @dataclass(eq=False)
@@ -29,9 +33,14 @@ class Call(flight.ServerMiddleware):
     peer: str = ""  # the client's address, known to the handler only
     started: float = field(default_factory=time.monotonic)
 
-    def call_completed(self, exception: object) -> None:  # noqa: ARG002 - None also when the client has gone
-        """Forget the call."""
+    def call_completed(self, exception: object) -> None:
+        """Forget the call. What a native stream fails with passes no handler: it is logged here.
+
+        ``exception`` is None also when the client has gone.
+        """
         self.calls.ended(self)
+        if exception is not None and not is_ours(exception):
+            log.warning("a call failed outside its handler", call=self.method, reason=str(exception)[:_REASON_CHARS])
 
 
 class Calls(flight.ServerMiddlewareFactory):

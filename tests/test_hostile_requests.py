@@ -2,9 +2,11 @@
 
 import itertools
 import json
+import os
 
 import pyarrow as pa
 import pytest
+from plugin_samples import eventually
 from pyarrow import flight
 from raw_flight import code_of, connected, descriptor, finish, get_table, put_batches
 
@@ -68,3 +70,26 @@ def test_a_long_reason_is_cut_in_the_log(server, client):
 def test_a_name_is_not_compared_with_thousands():
     names = itertools.chain((f"column_{number}" for number in range(5_000)), iter(lambda: pytest.fail("it went on"), None))
     assert nearest("colum_7", names) == "column_7"
+
+
+def test_a_native_stream_that_breaks_off_is_logged(own_server):
+    batch = pa.record_batch({"a": range(4_000_000)})
+    with connected(own_server.location) as client:
+        put_batches(client, "big", [batch])
+        (segment,) = own_server.store_dir.glob("segments/*/*")
+        reader = client.do_get(flight.Ticket(b"big"))
+        reader.read_chunk()
+        os.truncate(segment, segment.stat().st_size - 1_000_000)
+        with pytest.raises(flight.FlightError):
+            reader.read_all()
+        eventually(lambda: "a call failed outside its handler" in own_server.log_file.read_text())
+
+
+def test_a_refused_call_is_logged_once(own_server):
+    with connected(own_server.location) as client:
+        for ask in (client.get_flight_info, client.get_schema):
+            with pytest.raises((flight.FlightError, pa.ArrowException, OSError)):
+                ask(descriptor("none"))
+    own_server.stop()
+    lines = [json.loads(line) for line in own_server.log_file.read_text().splitlines()]
+    assert [line["code"] for line in lines if "call" in line] == ["unknown_dataset"] * 2
