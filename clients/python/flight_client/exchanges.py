@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
@@ -16,6 +17,9 @@ from flight_client.line import Line
 from flight_client.reading import Reading
 from flight_client.sending import Sending, close, message, more_telling
 from flight_client.sources import Source, opened
+
+#: How long a write may take to notice that its call is over.
+_GRACE_SECS = 1.0
 
 
 class Exchange:
@@ -64,8 +68,16 @@ class _Feeder:
         self._thread.start()
 
     def finish(self, noticed: FlightClientError | None) -> BaseException | None:
-        """Wait for the thread to end; return what went wrong: with the source, with the call, or as it was noticed."""
-        self._thread.join()
+        """Wait for the thread to end; return what went wrong: with the source, with the call, or as it was noticed.
+
+        A write that is stuck in a full line to a frozen server ends with the line, even if the call was cancelled: that
+        one is not waited for.
+        """
+        self._thread.join(_GRACE_SECS)
+        while self._thread.is_alive():
+            if time.monotonic() - self.sending.turn() > _GRACE_SECS:
+                return noticed
+            self._thread.join(_GRACE_SECS)
         ended_with = close(self._writer)
         if self.sending.failure is not None:
             return self.sending.failure
