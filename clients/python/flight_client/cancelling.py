@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 
 from flight_client.errors import Cancelled
@@ -18,7 +19,8 @@ class Cancel:
     def __init__(self) -> None:
         self._asked = threading.Event()
         self._lock = threading.Lock()
-        self._stops: dict[int, Callable[[], None]] = {}
+        self._stops: dict[int, Callable[[], object]] = {}
+        self._unlink: weakref.finalize[..., Cancel] | None = None
 
     @property
     def cancelled(self) -> bool:
@@ -43,7 +45,7 @@ class Cancel:
         self._asked.wait(seconds)
         self.check()
 
-    def add(self, stop: Callable[[], None]) -> Callable[[], None]:
+    def add(self, stop: Callable[[], object]) -> Callable[[], None]:
         """Have ``stop`` called by ``cancel``, now if it was called already; return what takes it back."""
         key = id(stop)
         with self._lock:
@@ -52,6 +54,23 @@ class Cancel:
             stop()
         return lambda: self._take_back(key)
 
+    def linked(self) -> Cancel:
+        """Return a handle of its own for one call, which this one ends too; ``unlink`` it when the call is over."""
+        own = Cancel()
+        end = weakref.WeakMethod(own.cancel)
+        own._unlink = weakref.finalize(own, self.add(lambda: _call(end)))
+        return own
+
+    def unlink(self) -> None:
+        """Leave the handle that this one was made by."""
+        if self._unlink is not None:
+            self._unlink()
+
     def _take_back(self, key: int) -> None:
         with self._lock:
             self._stops.pop(key, None)
+
+
+def _call(method: weakref.WeakMethod[Callable[[], None]]) -> None:
+    if (alive := method()) is not None:
+        alive()

@@ -161,7 +161,7 @@ class Client(Questions):
         content_encoding: str | None = None,
         **selection: Unpack[Selection],
     ) -> Document:
-        """Return a dataset as a document of ``format``, in chunks; ``selection`` is what ``get`` takes.
+        """Return a dataset as a document of ``format``, in chunks; ``selection`` is what ``get`` takes, but ``resume``.
 
         A document that breaks off after its first chunk is not taken up: that is ``Unavailable``.
         """

@@ -27,8 +27,7 @@ class Get:
         self._line = line
         self._request = dict(request)
         self._resumes = resumes
-        self._cancel = Cancel()  # the caller's, and close
-        self._take_back = cancel.add(self._cancel.cancel)
+        self._cancel = cancel.linked()  # closing the stream ends this call alone
         self._tries = line.tries(self._cancel)
         self._rows = self._batches = 0
         self._fresh = True  # nothing was given out since the stream was opened the last time
@@ -36,7 +35,7 @@ class Get:
             self._reading = self._opened()
             self.schema = self._reading.schema()
         except BaseException:
-            self._take_back()
+            self._cancel.unlink()
             raise
 
     def read(self) -> pa.RecordBatch:
@@ -59,7 +58,7 @@ class Get:
     def finish(self, noticed: FlightClientError | None) -> FlightClientError | None:
         """Let go of everything."""
         self._reading.let_go()
-        self._take_back()
+        self._cancel.unlink()
         return noticed
 
     def _again(self, error: FlightClientError) -> None:

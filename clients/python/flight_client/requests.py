@@ -21,7 +21,7 @@ NATIVE = "arrow"
 
 
 class Selection(TypedDict, total=False):
-    """Which part of a dataset: what ``Client.get`` takes."""
+    """Which part of a dataset, whatever it is to be."""
 
     columns: Sequence[str] | None
     limit: int | None
@@ -30,13 +30,19 @@ class Selection(TypedDict, total=False):
     cancel: Cancel | None
 
 
+class Fetch(Selection, total=False):
+    """What ``Client.get`` takes beside the dataset."""
+
+    resume: bool
+
+
 class Request(Selection, total=False):
     """What ``Client.get_file`` takes beside the format."""
 
     options: Options | None
 
 
-class Document(Request, total=False):
+class DocumentRequest(Request, total=False):
     """What ``Client.get_bytes`` takes beside the format."""
 
     content_encoding: str | None
@@ -56,7 +62,7 @@ class Putting(TypedDict, total=False):
 
 
 class Conversion(TypedDict, total=False):
-    """What ``Client.convert`` takes beside the target's format."""
+    """What ``Client.convert_file`` takes beside the target's format."""
 
     from_format: str | None
     from_options: Options | None
@@ -66,6 +72,12 @@ class Conversion(TypedDict, total=False):
     columns: Sequence[str] | None
     limit: int | None
     cancel: Cancel | None
+
+
+class ConversionTo(Conversion, total=False):
+    """What ``Client.convert`` takes beside the target's format."""
+
+    to_encoding: str | None
 
 
 def schema_text(schema: pa.Schema | None) -> str | None:
