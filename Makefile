@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 
-.PHONY: install demo serve test lint format docs endurance bench bench-quick bench-plot bench-peers lock clean
+.PHONY: install demo serve test languages lint format docs endurance bench bench-quick bench-plot bench-peers lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -25,6 +25,9 @@ serve: $(STAMP) ## serve on 127.0.0.1:8815 with ./data and ./plugins
 
 test: $(STAMP) ## all tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -n 2 --dist loadfile $(ARGS)
+
+languages: $(STAMP) ## build the example clients in other languages (Go, Rust) and test them; needs their tools and the network
+	FLIGHT_LANGUAGES=1 $(BIN)/python -m pytest tests/test_clients_go.py tests/test_clients_rust.py $(ARGS)
 
 lint: $(STAMP) ## style, types, who imports whom
 	$(BIN)/ruff check .
