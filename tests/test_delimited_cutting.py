@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from format_plugins.delimited.cutter import CutError, cut_blocks
+from format_plugins.delimited.cutter import CutError, Cutter
 from format_plugins.delimited.dialect import Dialect
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.text import TextSource
@@ -57,12 +57,34 @@ def record_ends(data: bytes, options: DelimitedOptions) -> tuple[list[int], bool
     return ends, state != "quoted"
 
 
-def blocks_of(data: bytes, chunk: int, **options: object) -> Iterator[bytes]:
+def blocks_of(data: bytes, chunk: int, lag: int = 0, **options: object) -> Iterator[bytes]:
     settings_ = DelimitedOptions(**options)
     source = TextSource(ByteStream(data[at : at + chunk] for at in range(0, len(data), chunk)), settings_.encoding)
-    for block in cut_blocks(source, Dialect(settings_), settings_):
-        assert data[block.offset : block.offset + len(block.data)] == block.data
-        yield block.data
+    yield from confirmed(Cutter(source, Dialect(settings_), settings_), data, settings_, lag)
+
+
+def confirmed(cutter: Cutter, data: bytes, options: DelimitedOptions, lag: int) -> Iterator[bytes]:
+    """Take blocks as a decoder does that is ``lag`` blocks behind, and knows by the grammar which guesses are wrong."""
+    ends, complete = record_ends(data, options)
+    cutter.guess()
+    blocks, waiting, failure = cutter.blocks(), [], None
+    while blocks or waiting:
+        while blocks and len(waiting) <= lag:
+            try:
+                waiting.append(next(blocks))
+            except (StopIteration, CutError) as error:
+                blocks, failure = None, error
+        if waiting:
+            block = waiting.pop(0)
+            if block.guessed and block.offset + len(block.data) not in ends + [len(data)] * complete:
+                cutter.cut_again()
+                blocks, waiting = cutter.blocks(), []
+                continue
+            assert data[block.offset : block.offset + len(block.data)] == block.data
+            cutter.confirm(block.offset)
+            yield block.data
+    if isinstance(failure, CutError):
+        raise failure
 
 
 texts = st.text(alphabet="a1,\"\\\n\r|' ", max_size=60).map(str.encode)
@@ -81,14 +103,14 @@ def test_the_last_record_end_is_the_one_of_the_grammar(data: bytes, dialect: dic
 
 
 @settings(max_examples=300, deadline=None)
-@given(texts, st.sampled_from(DIALECTS), st.integers(1, 20), st.integers(1, 30))
-def test_blocks_are_whole_records_whatever_the_chunks(data: bytes, dialect: dict, chunk: int, block_bytes: int):
+@given(texts, st.sampled_from(DIALECTS), st.integers(1, 20), st.integers(1, 30), st.integers(0, 3))
+def test_blocks_are_whole_records_whatever_the_chunks(data: bytes, dialect: dict, chunk: int, block_bytes: int, lag: int):
     options = {**dialect, "block_bytes": block_bytes, "sample_bytes": 1}
     ends, complete = record_ends(data, DelimitedOptions(**dialect))
     blocks = []
     failed = False
     try:
-        blocks.extend(blocks_of(data, chunk, **options))
+        blocks.extend(blocks_of(data, chunk, lag, **options))
     except CutError:
         failed = True
     assert failed == (not complete)
@@ -139,7 +161,7 @@ def test_a_record_longer_than_the_limit_is_refused_before_more_is_read(text: byt
 
     options = DelimitedOptions(max_record_bytes=1000, block_bytes=100, escape="\\")
     with pytest.raises(CutError, match="max_record_bytes") as caught:
-        list(cut_blocks(TextSource(ByteStream(chunks()), "utf-8"), Dialect(options), options))
+        list(Cutter(TextSource(ByteStream(chunks()), "utf-8"), Dialect(options), options).blocks())
     assert (caught.value.offset, caught.value.option, pulled) == (0, "max_record_bytes", 1)
 
 

@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from format_plugins.delimited.dialect import Dialect
+from format_plugins.delimited.dialect import Dialect, Ends
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.text import TextSource
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Whole records, and where they begin: ``offset`` counts bytes of the text in UTF-8."""
+    """Whole records, and where they begin: ``offset`` counts bytes of the text in UTF-8.
+
+    That they are whole is only ``guessed`` when not every quote before the end was looked at.
+    """
 
     data: bytes
     offset: int
+    guessed: bool = False
 
 
 class CutError(Exception):
@@ -27,42 +32,90 @@ class CutError(Exception):
         self.option = option
 
 
-def cut_blocks(source: TextSource, dialect: Dialect, options: DelimitedOptions) -> Iterator[Block]:
-    """Yield the text in blocks of about ``block_bytes``, the first ones no longer than the sample.
+class Cutter:
+    """Cuts a text into blocks of about ``block_bytes``, the first ones no longer than the sample.
 
-    Where a block ends depends on the text and the options alone, never on how the bytes came in. Raises ``CutError``
-    for a record longer than ``max_record_bytes``, and for a quoted value that is still open at the end.
+    Where a block ends depends on the text and the options alone, never on how the bytes came in.
+
+    After ``guess`` the end of a block is guessed, since looking at each quote takes as long as parsing. Who decodes the
+    blocks sees whether the guess was right, and says so: ``confirm`` for each block, in order, or ``cut_again``.
     """
-    rest = b""
-    offset = 0
-    while True:
+
+    def __init__(self, source: TextSource, dialect: Dialect, options: DelimitedOptions) -> None:
+        self._source = source
+        self._dialect = dialect
+        self._options = options
+        self._ends = Ends.KNOWN
+        self._rest = b""
+        self._offset = 0
+        self._unconfirmed: deque[Block] = deque()
+
+    def blocks(self) -> Iterator[Block]:
+        """Yield the blocks from where the last call was left.
+
+        Raises ``CutError`` for a record longer than ``max_record_bytes``, and for a quoted value that is still open
+        at the end.
+        """
+        while not (self._source.ended and not self._rest):
+            data = self._rest + self._source.read(self._wanted())
+            guess = self._ends is not Ends.KNOWN
+            cut = self._cut(data)
+            self._rest = data[cut:]
+            if cut:
+                block = Block(data[:cut], self._offset, guessed=guess and not self._source.ended)
+                self._offset += cut
+                if guess:
+                    self._unconfirmed.append(block)
+                yield block
+                del block  # its memory is not held while the next one is waited for
+            self._check_rest()
+
+    def guess(self) -> None:
+        """Guess from here on where records end: whoever takes the blocks decodes them all."""
+        if self._source.is_exact:
+            self._ends = Ends.LINES
+
+    def confirm(self, offset: int) -> None:
+        """Believe the block at ``offset``: it was decoded, and so were all before it."""
+        while self._unconfirmed and self._unconfirmed[0].offset <= offset:
+            self._unconfirmed.popleft()
+
+    def cut_again(self) -> None:
+        """Go back behind the last block that was confirmed, and go on with more care."""
+        self._ends = Ends(self._ends + 1)
+        self._source.unread(b"".join([*(block.data for block in self._unconfirmed), self._rest]))
+        self._offset = self._unconfirmed[0].offset
+        self._unconfirmed.clear()
+        self._rest = b""
+
+    def close(self) -> None:
+        """Let go of what was read."""
+        self._unconfirmed.clear()
+        self._rest = b""
+        self._source.close()
+
+    def _wanted(self) -> int:
+        options = self._options
+        wanted = options.block_bytes if self._offset >= options.sample_bytes else min(options.block_bytes, options.sample_bytes)
         # A record longer than a block is looked at again each time that the text has doubled.
-        wanted = options.block_bytes if offset >= options.sample_bytes else min(options.block_bytes, options.sample_bytes)
-        room = options.max_record_bytes + 1 - len(rest)
-        data = rest + source.read(min(max(wanted, len(rest)), room))
-        cut = _cut(data, source, dialect)
-        if cut:
-            yield Block(data[:cut], offset)
-        rest = data[cut:]
-        offset += cut
-        if source.ended and not rest:
+        return min(max(wanted, len(self._rest)), options.max_record_bytes + 1 - len(self._rest))
+
+    def _cut(self, data: bytes) -> int:
+        if not self._source.ended:
+            return self._dialect.records_end(data, self._ends)
+        # When the document ends inside a record the error names that one: every record before it counts.
+        return len(data) if self._dialect.is_complete(data) else self._dialect.records_end_by_grammar(data)
+
+    def _check_rest(self) -> None:
+        if not self._rest:
             return
-        if source.ended:
-            raise CutError("ends inside a quoted or escaped value: its quote is never closed", offset=offset, option="quote")
-        if len(rest) > options.max_record_bytes:
-            raise _too_long(offset, options)
-
-
-def _cut(data: bytes, source: TextSource, dialect: Dialect) -> int:
-    if not source.ended:
-        return dialect.records_end(data)
-    # When the document ends inside a record the error names that one: every record before it counts.
-    return len(data) if dialect.is_complete(data) else dialect.records_end_by_grammar(data)
-
-
-def _too_long(offset: int, options: DelimitedOptions) -> CutError:
-    return CutError(
-        f"is longer than max_record_bytes ({options.max_record_bytes:,}); a quote that is never closed also looks so",
-        offset=offset,
-        option="max_record_bytes",
-    )
+        if self._source.ended:
+            raise CutError(
+                "ends inside a quoted or escaped value: its quote is never closed", offset=self._offset, option="quote"
+            )
+        if len(self._rest) > (most := self._options.max_record_bytes):
+            raise CutError(
+                f"is longer than max_record_bytes ({most:,}); a quote that is never closed also looks so",
+                offset=self._offset,
+                option="max_record_bytes",
+            )

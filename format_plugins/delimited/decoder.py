@@ -27,7 +27,7 @@ class BlockDecoder:
     def __init__(self, parser: Parser, columns: Sequence[Column], schema: pa.Schema, options: DelimitedOptions) -> None:
         self._parser = parser
         self._columns = columns
-        self._schema = schema
+        self.schema = schema
         self._options = options
         present = {column.position: column for column in columns if column.position is not None}
         self._by_position = present
@@ -38,18 +38,18 @@ class BlockDecoder:
         self._zeros = _zero_patterns(options, numbers)
 
     def __call__(self, block: Block) -> list[pa.RecordBatch]:
-        """Return the records of ``block``. Raises ``BadRecord``."""
+        """Return the records of ``block``. Raises ``BadRecord``; ``WrongGuess`` when it does not end where a record does."""
         data = pa.py_buffer(block.data)
         if not data.size or (self._parser.skips_blank_lines and blank_until(block.data) == data.size):
             return []
         try:
-            parsed = self._parser.read(data, self._types)
+            parsed = self._parser.read(data, self._types, guessed=block.guessed)
         except BadValue as bad:
             raise self._explained(bad, data) from None
         self._refuse_identifiers(data)
         rows = len(next(iter(parsed.values())))
         arrays = [self._finished(column, parsed, rows, data) for column in self._columns]
-        batch = pa.RecordBatch.from_arrays(arrays, schema=self._schema)
+        batch = pa.RecordBatch.from_arrays(arrays, schema=self.schema)
         return list(sliced(batch, max_rows=self._options.batch_rows))
 
     def _finished(self, column: Column, parsed: dict[int, pa.Array[Any]], rows: int, data: pa.Buffer) -> pa.Array[Any]:

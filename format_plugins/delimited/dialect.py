@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import enum
 import re
+import secrets
+import string
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,7 +16,16 @@ from format_plugins.delimited.options import DelimitedOptions
 #: After so many line ends inside quoted values the search goes on with the full grammar.
 _MAX_STEPS_BACK = 1000
 
+_MARK_LETTERS = 12
 _BLANK_LINES = re.compile(rb"[\r\n]*+")
+
+
+class Ends(enum.IntEnum):
+    """How the end of a record is looked for."""
+
+    LINES = 0  # guess: each line is a record
+    COUNTED = 1  # guess: each quote is a special one, so that inside a quoted value their number is odd
+    KNOWN = 2  # look at each quote
 
 
 class Dialect:
@@ -48,13 +60,22 @@ class Dialect:
             ignore_empty_lines=skip_blank_lines,
         )
 
-    def records_end(self, data: bytes) -> int:
-        """Return where a late record of ``data`` ends, which begins with a record; 0 when none is known to be complete."""
+    def unlike_text(self) -> str:
+        """Return random letters, none of them special: no document holds them but by chance of one in 10**20."""
+        letters = [
+            letter for letter in string.ascii_letters if letter.encode() not in {self.delimiter, self.quote, self.escape}
+        ]
+        return "".join(secrets.choice(letters) for _ in range(_MARK_LETTERS))
+
+    def records_end(self, data: bytes, ends: Ends = Ends.KNOWN) -> int:
+        """Return where a late record of ``data`` ends, which begins with a record; 0 when none is found complete."""
+        if ends is Ends.LINES:
+            return _line_end(data)
         if self.escape is not None and self.escape in data:
             return self.records_end_by_grammar(data)
         if self.quote is None or self.quote not in data:
             return _line_end(data)
-        quotes = self._quotes(data)
+        quotes = data.count(self.quote) if ends is Ends.COUNTED else self._quotes(data)
         end = 0 if quotes is None else _even_line_end(data, self.quote, quotes)
         return end or self.records_end_by_grammar(data)
 

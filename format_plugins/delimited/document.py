@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -11,13 +12,13 @@ import pyarrow as pa
 from format_plugins.blocks import decode_in_order
 from format_plugins.contract import FormatError
 from format_plugins.delimited.columns import Column
-from format_plugins.delimited.cutter import Block, CutError, cut_blocks
+from format_plugins.delimited.cutter import Block, CutError, Cutter
 from format_plugins.delimited.decoder import BlockDecoder
 from format_plugins.delimited.dialect import Dialect, blank_until
 from format_plugins.delimited.header import Header, read_header
 from format_plugins.delimited.inference import infer_type
 from format_plugins.delimited.options import DelimitedOptions
-from format_plugins.delimited.parser import BadRecord, Parser
+from format_plugins.delimited.parser import BadRecord, Parser, WrongGuess
 from format_plugins.delimited.selection import select_columns
 from format_plugins.delimited.text import TextSource
 from format_plugins.streams import ByteStream
@@ -30,8 +31,21 @@ def read_document(schema: pa.Schema | None, stream: ByteStream, options: Delimit
     Raises ``FormatError``, here and from the reader.
     """
     dialect = Dialect(options)
-    source = TextSource(stream, options.encoding)
-    begun = _begin(cut_blocks(source, dialect, options), options, schema)
+    cutter = Cutter(TextSource(stream, options.encoding), dialect, options)
+    try:
+        begun, decoder = _prepared(schema, cutter, dialect, options)
+    except BaseException:
+        cutter.close()
+        raise
+    return pa.RecordBatchReader.from_batches(decoder.schema, _batches(begun, decoder))
+
+
+def _prepared(
+    schema: pa.Schema | None, cutter: Cutter, dialect: Dialect, options: DelimitedOptions
+) -> tuple[_Begun, BlockDecoder]:
+    """Read the header and the sample; return them, and what decodes the blocks."""
+    begun = _begin(cutter, options, schema)
+    cutter.guess()
     header = read_header(begun.sample[0].data if begun.sample else b"", dialect, options, schema)
     if begun.sample:
         first = begun.sample[0]
@@ -39,8 +53,7 @@ def read_document(schema: pa.Schema | None, stream: ByteStream, options: Delimit
     parser = Parser(dialect, options, len(header.names))
     columns = select_columns(header.names, schema, options, _Sample(begun.sample, parser, header, options))
     result = schema if schema is not None else pa.schema([column.field for column in columns])
-    decoder = BlockDecoder(parser, columns, result, options)
-    return pa.RecordBatchReader.from_batches(result, _batches(begun, decoder))
+    return begun, BlockDecoder(parser, columns, result, options)
 
 
 @dataclass(slots=True)
@@ -48,6 +61,7 @@ class _Begun:
     """A document whose first blocks have been read; ``failure`` is what stopped the reading of the sample."""
 
     sample: list[Block]
+    cutter: Cutter
     rest: Iterator[Block]
     failure: CutError | None = None
 
@@ -63,9 +77,10 @@ class _Begun:
         yield from self.rest
 
 
-def _begin(blocks: Iterator[Block], options: DelimitedOptions, schema: pa.Schema | None) -> _Begun:
+def _begin(cutter: Cutter, options: DelimitedOptions, schema: pa.Schema | None) -> _Begun:
     """Read the sample: with a schema one block that is not blank, else about ``sample_bytes``."""
-    begun = _Begun([], blocks)
+    blocks = cutter.blocks()
+    begun = _Begun([], cutter, blocks)
     if not _blank_lines_count(options, schema):
         begun.rest = itertools.dropwhile(lambda block: blank_until(block.data) == len(block.data), blocks)
     wanted = options.sample_bytes if schema is None else 1
@@ -123,18 +138,31 @@ def _chunk(table: pa.Table, index: int) -> object:
 
 def _batches(begun: _Begun, decoder: BlockDecoder) -> Iterator[pa.RecordBatch]:
     rows = 0
-    results = decode_in_order(begun.blocks(), decoder)
-    try:
-        for batches in results:
-            for batch in batches:
+    with closing(_decoded(begun, decoder)) as results:
+        try:
+            for batch in results:
                 rows += batch.num_rows
                 yield batch
-    except BadRecord as bad:
-        raise bad.at(rows) from None
-    except CutError as error:
-        raise _cut_failure(error, rows) from None
-    finally:
-        results.close()
+        except BadRecord as bad:
+            raise bad.at(rows) from None
+        except CutError as error:
+            raise _cut_failure(error, rows) from None
+
+
+def _decoded(begun: _Begun, decoder: BlockDecoder) -> Generator[pa.RecordBatch, None, None]:
+    blocks = begun.blocks()
+    with closing(begun.cutter):
+        while True:
+            try:
+                with closing(decode_in_order(blocks, lambda block: (block.offset, decoder(block)))) as results:
+                    for offset, batches in results:
+                        begun.cutter.confirm(offset)
+                        yield from batches
+            except WrongGuess:
+                begun.cutter.cut_again()
+                blocks = begun.cutter.blocks()
+            else:
+                return
 
 
 def _cut_failure(error: CutError, rows: int) -> FormatError:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+import struct
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.csv
@@ -48,20 +49,26 @@ class BadValue(Exception):
         self.row = row
 
 
+class WrongGuess(Exception):
+    """The end of a block is not the end of a record."""
+
+
 class Parser:
     """Reads blocks of records that have ``width`` columns each."""
 
     def __init__(self, dialect: Dialect, options: DelimitedOptions, width: int) -> None:
         # A blank line is no record, unless records have one column: then it is one with an empty value.
         self.skips_blank_lines = width != 1
-        self._parse_options = dialect.parse_options(skip_blank_lines=self.skips_blank_lines)
+        self._dialect = dialect
         self._options = options
         self._keys = [str(position) for position in range(width)]
+        self._mark = dialect.unlike_text()
 
-    def read(self, data: pa.Buffer, types: Mapping[int, pa.DataType]) -> dict[int, pa.Array[Any]]:
+    def read(self, data: pa.Buffer, types: Mapping[int, pa.DataType], *, guessed: bool = False) -> dict[int, pa.Array[Any]]:
         """Return the columns whose positions ``types`` has, each of its type. ``data`` is not empty.
 
-        Raises ``BadValue`` for a value that is not of its type, ``BadRecord`` for a record that is no record.
+        Raises ``BadValue`` for a value that is not of its type, ``BadRecord`` for a record that is no record, and
+        ``WrongGuess`` when the end of ``data`` is ``guessed``, and is not that of a record.
         """
         keys = {str(position): type_ for position, type_ in types.items()}
         convert = pacsv.ConvertOptions(
@@ -75,21 +82,64 @@ class Parser:
             strings_can_be_null=True,
             quoted_strings_can_be_null=self._options.quoted_nulls,
         )
+        end = _EndMark(self._mark, len(self._keys), self._dialect) if guessed else None
+        if end is not None and not _is_text(data):
+            raise WrongGuess  # pyarrow cannot ask about a record that is not UTF-8
         try:
-            table = self._table(data, convert)
+            table = self._table(data, convert, end)
         except pa.ArrowInvalid as error:
+            if end is not None and end.is_missed:
+                raise WrongGuess from None
             raise _located(str(error)) from None
+        if end is not None and end.is_missed:
+            raise WrongGuess
         return {position: _one_chunk(table.column(str(position))) for position in types}
 
     def texts(self, data: pa.Buffer, position: int) -> pa.Array[Any]:
         """Return one column as it is written, in bytes: nothing in it can fail to convert."""
         return self.read(data, {position: pa.binary()})[position]
 
-    def _table(self, data: pa.Buffer, convert: pyarrow.csv.ConvertOptions) -> pa.Table:
+    def _table(self, data: pa.Buffer, convert: pyarrow.csv.ConvertOptions, end: _EndMark | None) -> pa.Table:
+        parse = self._dialect.parse_options(skip_blank_lines=self.skips_blank_lines)
+        if end is not None:
+            data = pa.py_buffer(b"".join([data, end.record]))
+            parse.invalid_row_handler = end.meet
         # With one thread, and a block size that takes the buffer whole, pyarrow touches none of its thread pools.
         how = pacsv.ReadOptions(use_threads=False, column_names=self._keys, block_size=data.size + 1)
-        table: pa.Table = pacsv.read_csv(pa.BufferReader(data), how, self._parse_options, convert)
+        table: pa.Table = pacsv.read_csv(pa.BufferReader(data), how, parse, convert)
         return table
+
+
+def _is_text(data: pa.Buffer) -> bool:
+    offsets = pa.py_buffer(struct.pack("=qq", 0, data.size))
+    try:
+        pa.Array.from_buffers(pa.large_binary(), 1, [None, offsets, data]).cast(pa.large_string())
+    except pa.ArrowInvalid:
+        return False
+    return True
+
+
+class _EndMark:
+    """A record with a column too many behind a block: the parser meets it as one when it comes there between records.
+
+    Inside a quoted value it is text. So the parser itself says, with no second look at each quote, whether the end of
+    a block is the end of a record.
+    """
+
+    def __init__(self, mark: str, width: int, dialect: Dialect) -> None:
+        self._text = mark + dialect.delimiter.decode() * width
+        self.record = self._text.encode() + b"\n"
+        #: The parser came to the end, and met something else.
+        self.is_missed = True
+
+    def meet(self, row: pyarrow.csv.InvalidRow) -> Literal["skip", "error"]:
+        """Answer the parser, which asks what to do about a record with too many columns or too few."""
+        if row.text == self._text:
+            self.is_missed = False
+        elif self._text not in row.text:
+            self.is_missed = False  # the parser stops here, at a record that really is wrong
+            return "error"
+        return "skip"
 
 
 def read_names(record: bytes, dialect: Dialect) -> list[str]:

@@ -21,6 +21,11 @@ class TextSource:
         self._decoder = None if is_utf8 else codecs.getincrementaldecoder(encoding)()
         self._consumed = 0
         self._begun = False
+        self._unread = b""
+        self._failure: Exception | None = None
+        #: As many bytes of text are read as were asked for.
+        self.is_exact = is_utf8
+        self._exhausted = False
         #: Nothing follows what was read last.
         self.ended = False
 
@@ -30,8 +35,31 @@ class TextSource:
         Raises ``FormatError`` with the offset of bytes that the encoding does not have.
         """
         wanted = max(size, len(_MARK))
-        raw = self._stream.read(wanted)
-        self.ended = len(raw) < wanted
+        text, self._unread = self._unread[:wanted], self._unread[wanted:]
+        if len(text) < wanted:
+            text += self._next(wanted - len(text))
+            self.ended = self._exhausted
+        return text
+
+    def unread(self, text: bytes) -> None:
+        """Give back ``text``, which was read last: it is read again. Only when ``is_exact``."""
+        self._unread = text + self._unread
+        self.ended = False
+
+    def close(self) -> None:
+        """Let go of what was read, and of a failure: its traceback holds the call that the stream belongs to."""
+        self._failure = None
+        self._unread = b""
+
+    def _next(self, wanted: int) -> bytes:
+        if self._failure is not None:  # a stream that has failed looks, when it is asked again, as if it had ended
+            raise self._failure
+        try:
+            raw = self._stream.read(wanted)
+        except Exception as error:
+            self._failure = error
+            raise
+        self._exhausted = len(raw) < wanted
         text = raw if self._decoder is None else self._decoded(self._decoder, raw)
         self._consumed += len(raw)
         if not self._begun and text:
@@ -42,7 +70,7 @@ class TextSource:
     def _decoded(self, decoder: codecs.IncrementalDecoder, raw: bytes) -> bytes:
         kept = decoder.getstate()[0]  # the first bytes of a character that the last piece ended in
         try:
-            return decoder.decode(raw, self.ended).encode()
+            return decoder.decode(raw, self._exhausted).encode()
         except UnicodeError as error:
             start = error.start if isinstance(error, UnicodeDecodeError) else 0
             offset = max(0, self._consumed - len(kept) + start)
