@@ -4,24 +4,40 @@ import importlib
 import pkgutil
 from pathlib import Path
 
-from flight_server import option_table, settings_page
+from pyarrow import flight
+from structlog.testing import capture_logs
+
+from flight_client import errors as client_errors
+from flight_client.commands.failures import failure_of
+from flight_server import boundary, errors, option_table, settings_page
 from format_plugins import builtin
 from format_plugins.contract import FormatPlugin, PluginCapabilities
 
 ROOT = Path(__file__).resolve().parent.parent
 #: Formats whose options are those of another one, but for the defaults.
 ALIKE = {"tsv": "csv", "json": "ndjson"}
+#: What pyarrow's server makes of its errors on the wire, by gRPC's names.
+GRPC = {
+    flight.FlightServerError: "UNKNOWN",
+    flight.FlightUnauthenticatedError: "UNAUTHENTICATED",
+    flight.FlightUnauthorizedError: "PERMISSION_DENIED",
+    flight.FlightUnavailableError: "UNAVAILABLE",
+    flight.FlightTimedOutError: "DEADLINE_EXCEEDED",
+    flight.FlightInternalError: "INTERNAL",
+}
 
 
 def generated() -> dict[Path, str]:
     """Return what each file that has a generated part should hold."""
     settings = ROOT / "configs" / "README.md"
     formats = ROOT / "format_plugins" / "README.md"
+    reference = ROOT / "docs" / "errors.md"
     return {
         ROOT / "configs" / "default.yaml": settings_page.default_yaml(),
         settings: _filled(settings.read_text(), "settings", settings_page.table()),
         ROOT / "README.md": _filled_code(ROOT / "README.md", ROOT / "tests" / "data" / "lines.py"),
         formats: _with_formats(formats.read_text()),
+        reference: _with_codes(reference.read_text()),
     }
 
 
@@ -67,6 +83,38 @@ def _options(plugin: FormatPlugin, like: str | None, other: FormatPlugin | None)
     if not others:
         return f"The options are those of [`{like}`](#{like}), with the same defaults.\n"
     return f"The options are those of [`{like}`](#{like}), but for:\n\n{option_table.markdown(others, called='option')}"
+
+
+def _with_codes(text: str) -> str:
+    """Fill the tables of error codes: the server's, in the order of its tree, and those that only the client has."""
+    ours = {kind.code: kind for kind in _leaves(client_errors.FlightClientError)}
+    sent = [(kind.code, *_told(ours.pop(kind.code)), _grpc(kind)) for kind in _leaves(errors.ServerError)]
+    own = [(code, *_told(kind)) for code, kind in ours.items()] + [("unknown", *_told(client_errors.FlightClientError))]
+    columns = ("code", "blame", "again", "`flight_client.errors`", "`flight-client` ends with")
+    text = _filled(text, "codes", _table([*columns, "gRPC status"], sent))
+    return _filled(text, "client codes", _table(list(columns), own))
+
+
+def _told(kind: type[client_errors.FlightClientError]) -> tuple[str, ...]:
+    failure = failure_of(kind(""))
+    again = "yes" if kind.retryable else "no"
+    return kind.blame or "nobody knows", again, f"`{kind.__name__}`", str(failure.exit_code if failure else 1)
+
+
+def _grpc(kind: type[errors.ServerError]) -> str:
+    with capture_logs():
+        return GRPC[type(boundary.to_flight(kind(""), "docs"))]
+
+
+def _leaves(kind: type) -> list[type]:
+    inner = kind.__subclasses__()
+    return [leaf for child in inner for leaf in _leaves(child)] if inner else [kind]
+
+
+def _table(columns: list[str], rows: list[tuple[str, ...]]) -> str:
+    lines = [f"| {' | '.join(columns)} |", "|---" * len(columns) + "|"]
+    lines += [f"| [`{row[0]}`](#{row[0]}) | {' | '.join(row[1:])} |" for row in rows]
+    return "\n".join(lines) + "\n"
 
 
 def _filled(text: str, name: str, content: str) -> str:

@@ -1,0 +1,145 @@
+"""docs/errors.md cannot lie: each error that can be provoked is, and says what the page says it does."""
+
+import json
+import re
+import signal
+import time
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from plugin_samples import eventually, lines
+from pyarrow import flight
+from raw_flight import action, connected, descriptor, get_document, get_table, put_batches, put_document
+
+from flight_server import errors
+
+ROOT = Path(__file__).resolve().parent.parent
+PAGE = (ROOT / "docs" / "errors.md").read_text()
+SECTIONS = dict(re.findall(r"^### (\w+)\n(.*?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
+RESERVED = {code for code, text in SECTIONS.items() if "No server sends it yet." in text}
+CODES = {
+    kind.code: kind for family in (errors.ClientError, errors.PluginFault, errors.HostError) for kind in family.__subclasses__()
+}
+SALES = b"id,item,price\n1,tea,2.5\n2,rice,1.2\n"
+ID = "7f3a2b1c"
+
+
+def check(code, call):
+    """See that ``call`` fails as the page shows it: the message, and the detail below it; ``...`` is what it leaves out."""
+    shown, _, detail = re.search(r"^```\n(\[.*?)```", SECTIONS[code], re.MULTILINE | re.DOTALL)[1].strip().partition("\n")
+    message, known = said(call)
+    assert re.fullmatch(".*".join(map(re.escape, shown.split("..."))), message), f"it says: {message}"
+    told = json.loads(detail) if detail else {}
+    assert {name: told.get(name) if told.get(name) == ["..."] else value for name, value in known.items()} == told
+
+
+def said(call):
+    """What the server says against a call: the message, and the detail."""
+    with pytest.raises(flight.FlightError) as caught:
+        call()
+    message = re.search(r"\[\w+\] .*?\(id [0-9a-f]{8}\)", str(caught.value))[0]
+    extra = json.loads(caught.value.extra_info)
+    assert message.startswith(f"[{extra['code']}] ")
+    assert extra["blame"] == CODES[extra["code"]].blame
+    return re.sub(r"\(id [0-9a-f]{8}\)", f"(id {ID})", message), extra["detail"]
+
+
+def put_again(client, document=SALES, **request):
+    return put_document(client, {"dataset": "shop/sales", "format": "csv", **request}, document)
+
+
+#: What provokes each error at a server that has the dataset shop/sales.
+PROVOKED = {
+    "bad_request": lambda client: get_table(client, {"dataset": "shop/sales", "colums": ["item"]}),
+    "unknown_dataset": lambda client: get_table(client, "shop/salse"),
+    "unknown_format": lambda client: get_document(client, {"dataset": "shop/sales", "format": "parket"}),
+    "unknown_option": lambda client: put_again(client, options={"delimeter": ";"}),
+    "unknown_version": lambda client: get_table(client, {"dataset": "shop/sales", "version": 7}),
+    "dataset_exists": lambda client: put_again(client, mode="create"),
+    "schema_mismatch": lambda client: put_batches(client, "shop/sales", [pa.record_batch({"id": ["three"]})]),
+    "bad_payload": lambda client: put_again(client, b"id,item,price\n3,salt,cheap\n"),
+    "unsupported": lambda client: get_document(client, "shop/baskets.csv"),
+    "incomplete_put": lambda client: put_document(
+        client, {"dataset": "shop/sales", "format": "csv", "commit": "explicit"}, SALES, commit={"bytes": 99}
+    ),
+}
+
+
+@pytest.fixture(scope="module")
+def shop(server):
+    with connected(server.location) as client:
+        put_document(client, {"dataset": "shop/sales", "format": "csv", "mode": "replace"}, SALES)
+        baskets = pa.record_batch({"items": pa.array([["tea", "rice"]])})
+        put_batches(client, {"dataset": "shop/baskets", "mode": "replace"}, [baskets])
+        yield client
+
+
+def test_the_page_has_a_section_for_each_code_in_the_order_of_the_protocol():
+    order = re.findall(r"^\| `(\w+)` \| (?:client|plugin|server) \|", (ROOT / "PROTOCOL.md").read_text(), re.MULTILINE)
+    assert [code for code in SECTIONS if code in CODES] == order
+    assert set(order) == set(CODES)
+
+
+def test_what_the_page_calls_reserved_is_raised_nowhere():
+    sources = "\n".join(path.read_text() for path in (ROOT / "flight_server").rglob("*.py") if path.name != "errors.py")
+    assert {code for code, kind in CODES.items() if f"{kind.__name__}(" not in sources} == RESERVED
+
+
+def test_each_code_that_is_sent_has_an_example_that_a_test_provokes():
+    elsewhere = {"limit_exceeded", "plugin_failed", "shutting_down", "storage_full", "internal"}
+    assert set(PROVOKED) | elsewhere == set(CODES) - RESERVED
+
+
+@pytest.mark.parametrize("code", PROVOKED)
+def test_an_error_reads_as_the_page_says(shop, code):
+    check(code, lambda: PROVOKED[code](shop))
+
+
+def test_limit_exceeded_reads_as_the_page_says(server_factory):
+    server = server_factory(**{"limits.columns": 2})
+    with connected(server.location) as client:
+        wide = pa.record_batch({"id": [1], "item": ["tea"], "price": [2.5]})
+        check("limit_exceeded", lambda: put_batches(client, "shop/sales", [wide]))
+
+
+def test_plugin_failed_reads_as_the_page_says(own_server):
+    broken = lines().replace("yield (text.upper() if self.upper else text).encode()", "yield text.uper()")
+    own_server.plugin_dir.mkdir(exist_ok=True)
+    (own_server.plugin_dir / "lines.py").write_text(broken)
+    with connected(own_server.location) as client:
+        eventually(lambda: "lines" in {each["name"] for each in action(client, "formats")})
+        put_document(client, "notes.lines", b"tea\n")
+        check("plugin_failed", lambda: get_document(client, "notes.lines"))
+
+
+@pytest.mark.parametrize(
+    ("code", "failpoint"),
+    [("storage_full", "store.commit.begun=raise:ENOSPC"), ("internal", "store.commit.begun=raise:EIO")],
+)
+def test_what_the_disk_does_reads_as_the_page_says(server_factory, monkeypatch, code, failpoint):
+    monkeypatch.setenv("FLIGHT_FAILPOINTS", failpoint)
+    server = server_factory()
+    with connected(server.location) as client:
+        check(code, lambda: put_again(client))
+
+
+def test_shutting_down_reads_as_the_page_says(server_factory):
+    server = server_factory()
+    with connected(server.location) as client:
+        writer, results = client.do_put(descriptor("held"), pa.schema({"x": pa.int64()}))
+        eventually(lambda: action(client, "health")[0]["calls"] > 1)
+        server.process.send_signal(signal.SIGTERM)
+        check("shutting_down", lambda: until_refused(client))
+        writer.done_writing()
+        while results.read() is not None:
+            pass
+        writer.close()
+    assert server.process.wait(30) == 0
+
+
+def until_refused(client):
+    """Call until a call is not taken any more."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        action(client, "health")
