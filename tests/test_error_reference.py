@@ -126,6 +126,6 @@ def test_what_the_disk_does_reads_as_the_page_says(server_factory, monkeypatch, 
 def test_shutting_down_reads_as_the_page_says():
     calls = Calls()
     calls.draining = True  # a process that drains closes its connections in the same moment, mostly before it says so
-    with flight.FlightServerBase("grpc://127.0.0.1:0", middleware={KEY: calls}) as server:
-        with connected(f"grpc://127.0.0.1:{server.port}") as client:
-            check("shutting_down", lambda: action(client, "health"))
+    server = flight.FlightServerBase("grpc://127.0.0.1:0", middleware={KEY: calls})
+    with server, connected(f"grpc://127.0.0.1:{server.port}") as client:
+        check("shutting_down", lambda: action(client, "health"))
