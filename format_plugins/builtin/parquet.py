@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, cast
 
@@ -16,6 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from msgspec import Meta
 
+from format_plugins.blocks import decode_in_order
 from format_plugins.contract import FormatError, PluginCapabilities, PluginMetadata, UnsupportedError
 from format_plugins.fitting import fit
 from format_plugins.options import option
@@ -43,7 +45,7 @@ class ParquetOptions:
     compression_level: int | None = option(None, "how hard the codec tries; left out: its own default, and 1 for zstd")
     row_group_rows: _ROWS = option(1 << 20, "the most rows of a row group that is written", unit="rows")
     row_group_bytes: Annotated[int, Meta(ge=1 << 10)] = option(
-        32 << 20, "the most Arrow data of a row group that is written; it is held in memory", unit="bytes"
+        16 << 20, "the most Arrow data of a row group that is written; it is held in memory", unit="bytes"
     )
     dictionary: Literal["auto"] | bool | tuple[str, ...] = option(
         "auto", "columns to encode by dictionary: true for all, false for none, their names, or auto: those that repeat values"
@@ -99,12 +101,20 @@ class Parquet:
         groups = iter(RowGroups(batches, max_rows=config.row_group_rows, max_bytes=config.row_group_bytes))
         first = next(groups, None)  # its values decide which columns have a dictionary
         writer = self._writer(sink, schema.empty_table() if first is None else first)
-        for group in () if first is None else itertools.chain([first], groups):
+
+        def encode(group: pa.Table) -> list[pa.Buffer]:
             try:
                 writer.write_table(group, row_group_size=group.num_rows)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
                 raise refuse(group, error, version=config.version) from error
-            yield from sink.take()
+            return list(sink.take())
+
+        # With one worker a row group is encoded while the next one is gathered, and no third one is held.
+        encoded = decode_in_order(() if first is None else itertools.chain([first], groups), encode, workers=1)
+        del first
+        with closing(encoded):
+            for pieces in encoded:
+                yield from pieces
         writer.close()
         yield from sink.rest()
 
