@@ -53,7 +53,7 @@ def _writer(name: str, type_: pa.DataType, options: DelimitedOptions) -> ToText 
     writers: tuple[tuple[Callable[[pa.DataType], bool], ToText], ...] = (
         (pa.types.is_date, partial(_dates, name)),
         (pa.types.is_timestamp, partial(_timestamps, name)),
-        (pa.types.is_boolean, partial(_bools, options)),
+        (pa.types.is_boolean, _bools(options)),
         (pa.types.is_floating, partial(_numbers, options)),
         (pa.types.is_decimal, partial(_numbers, options)),
         (pa.types.is_integer, _cast),
@@ -73,9 +73,9 @@ def _cast(array: Array) -> Array:
     return array.cast(pa.string())
 
 
-def _bools(options: DelimitedOptions, array: Array) -> Array:
+def _bools(options: DelimitedOptions) -> ToText:
     true, false = (pa.scalar(texts[0], pa.string()) for texts in (options.true_values, options.false_values))
-    return pc.if_else(array, true, false)
+    return lambda array: pc.if_else(array, true, false)
 
 
 def _numbers(options: DelimitedOptions, array: Array) -> Array:

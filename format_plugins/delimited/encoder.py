@@ -42,7 +42,10 @@ class _Encoder:
         self._writers = [cell_writer(field, options) for field in schema]
         self._quoter = Quoter(options)
         self._quoted = [may_hold_anything(field.type) or not self._quoter.numbers_are_safe for field in schema]
-        self._line_end = _LINE_ENDS[options.line_ending]
+        # Scalars made once: for each one that pyarrow makes of a text it looks for a library of time zones.
+        self._line_end = pa.scalar(_LINE_ENDS[options.line_ending])
+        self._delimiter = pa.scalar(options.delimiter)
+        self._nothing = pa.scalar("")
         self._options = options
 
     def document(self, batches: pa.RecordBatchReader) -> Iterator[pa.Buffer]:
@@ -74,10 +77,10 @@ class _Encoder:
     def _lines(self, cells: list[Any]) -> pa.Buffer:
         """Join the cells of each record. The strings lie side by side in one buffer, which is the text."""
         null = self._options.written_null
-        cells[-1] = pc.binary_join_element_wise(cells[-1], self._line_end, "", null_handling="replace", null_replacement=null)
-        lines: Any = pc.binary_join_element_wise(
-            *cells, self._options.delimiter, null_handling="replace", null_replacement=null
+        cells[-1] = pc.binary_join_element_wise(
+            cells[-1], self._line_end, self._nothing, null_handling="replace", null_replacement=null
         )
+        lines: Any = pc.binary_join_element_wise(*cells, self._delimiter, null_handling="replace", null_replacement=null)
         return lines.buffers()[2].slice(0, pc.sum(pc.binary_length(lines)).as_py())  # type: ignore[no-any-return] # a buffer
 
 
