@@ -1,6 +1,7 @@
 """Documents cannot lie: their code runs, what they list is what there is, and their generated parts are fresh."""
 
 import contextlib
+import gzip
 import importlib.util
 import io
 import os
@@ -15,7 +16,15 @@ import pytest
 from flight_server import __version__, actions, errors
 
 ROOT = Path(__file__).resolve().parent.parent
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("configs/*.md"), *ROOT.glob("format_plugins/*.md"), *ROOT.glob("docs/*.md")])
+DOCUMENTS = sorted(
+    [
+        *ROOT.glob("*.md"),
+        *ROOT.glob("configs/*.md"),
+        *ROOT.glob("format_plugins/*.md"),
+        *ROOT.glob("docs/*.md"),
+        *ROOT.glob("clients/*/*.md"),
+    ]
+)
 ADDRESS = "grpc://127.0.0.1:8815"
 
 
@@ -45,12 +54,12 @@ def test_the_readmes_commands_run(own_server, tmp_path):
         "FLIGHT_URI": own_server.location,
         "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
     }
-    code = block("README.md", "client").replace(ADDRESS, own_server.location)
-    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=environment, check=True, capture_output=True)
     script = block("README.md", "shell")
     done = subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (tmp_path / "sales.csv.gz").stat().st_size > 0
+    assert (tmp_path / "sales.parquet").read_bytes()[-4:] == b"PAR1"
+    assert gzip.decompress((tmp_path / "sales.ndjson.gz").read_bytes()).count(b"\n") == 2
+    assert "shop/sales" in done.stdout
 
 
 def test_the_readmes_plugin_is_the_one_that_is_tested_and_has_thirty_lines():
@@ -87,6 +96,28 @@ def test_links_lead_somewhere(page):
     for target in re.findall(r"\]\(([^)#\s]+)\)", page.read_text()):
         if not target.startswith("http"):
             assert (page.parent / target).exists(), target
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_headings_find_them(page):
+    for target, heading in re.findall(r"\]\(([^)#\s]*)#([^)\s]+)\)", page.read_text()):
+        if not target.startswith("http"):
+            other = page.parent / target if target else page
+            assert heading in headings(other.read_text()), f"{target}#{heading}"
+
+
+def headings(text):
+    """The names that a page's headings get, as GitHub makes them."""
+    found = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", each)).lower().replace(" ", "-") for each in found}
+
+
+def test_the_comparison_is_of_the_versions_that_are_measured():
+    measured = dict(re.findall(r'"([\w-]+)(?:\[\w+\])?==([\d.]+)"', (ROOT / "tests/benchmarks/peers.py").read_text()))
+    told = dict(
+        re.findall(r"^\| \[([\w-]+)\]\([^)]*\) \| ([\d.]+) \|", (ROOT / "docs/comparison.md").read_text(), re.MULTILINE)
+    )
+    assert {name.lower(): version for name, version in told.items()} == measured
 
 
 def test_files_that_the_readme_names_are_there():
@@ -132,3 +163,38 @@ def test_the_streaming_guides_code_runs_in_order(own_server, tmp_path, monkeypat
     assert printed["repeat"] == "False True 1\n"
     assert printed["get"] == f"{sum(minute * 3.0 for minute in range(100))} 10\n"
     assert printed["convert"].split() == ["id", "1", "2"]
+
+
+def test_the_languages_guides_code_runs_in_order(own_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names, printed = {}, {}
+    for name in re.findall(r"<!-- runs: (\w+) -->", (ROOT / "docs/languages.md").read_text()):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(compile(block("docs/languages.md", name).replace(ADDRESS, own_server.location), name, "exec"), names)  # noqa: S102
+        printed[name] = output.getvalue()
+    assert printed == {
+        "put": "1 2\n",
+        "get": "{'item': ['tea', 'rice'], 'price': [2.5, 1.2]}\n",
+        "convert": "b'PAR1'\n",
+        "errors": "unknown_dataset client {'nearest': 'team/sales'}\n",
+        "repeating": "1 True\n",
+        "health": "ok\n",
+    }
+    assert gzip.decompress((tmp_path / "sales.ndjson.gz").read_bytes()).count(b"\n") == 2
+
+
+@pytest.mark.parametrize(("language", "source"), [("go", "clients/go/transfer.go"), ("rust", "clients/rust/src/transfer.rs")])
+def test_the_languages_guide_shows_the_clients_own_lines(language, source):
+    shown = re.findall(rf"^```{language}\n(.*?)```", (ROOT / "docs/languages.md").read_text(), re.MULTILINE | re.DOTALL)
+    assert shown
+    for part in shown:
+        assert part in (ROOT / source).read_text()
+
+
+def test_every_python_block_of_the_guides_is_one_that_runs():
+    for page in ("README.md", "docs/streaming.md", "docs/languages.md"):
+        text = (ROOT / page).read_text()
+        assert len(re.findall(r"^```python$", text, re.MULTILINE)) == len(
+            re.findall(r"^<!-- (?:runs: \w+|same as: [\w/.]+) -->\n```python$", text, re.MULTILINE)
+        )
