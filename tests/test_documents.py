@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -110,6 +111,16 @@ def headings(text):
     """The names that a page's headings get, as GitHub makes them."""
     found = re.findall(r"^#+ (.+)$", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", re.sub(r"\[([^]]*)\]\([^)]*\)", r"\1", each)).lower().replace(" ", "-") for each in found}
+
+
+@pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda picture: picture.name)
+def test_a_picture_can_be_read_in_the_dark_and_by_those_who_see_none(picture):
+    drawing = ElementTree.parse(picture).getroot()  # noqa: S314 - our own file
+    names = [element.tag.rpartition("}")[2] for element in drawing]
+    assert drawing.get("role") == "img"
+    assert {"title", "desc"} <= set(names)
+    assert "prefers-color-scheme: dark" in picture.read_text()
+    assert any(re.search(rf"!\[[^]]+\]\([\w./]*{picture.name}\)", page.read_text()) for page in DOCUMENTS)
 
 
 def test_the_comparison_is_of_the_versions_that_are_measured():
