@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -115,7 +115,7 @@ def headings(text):
 
 @pytest.mark.parametrize("picture", sorted((ROOT / "docs").glob("*.svg")), ids=lambda picture: picture.name)
 def test_a_picture_can_be_read_in_the_dark_and_by_those_who_see_none(picture):
-    drawing = ElementTree.parse(picture).getroot()  # noqa: S314 - our own file
+    drawing = ET.parse(picture).getroot()  # noqa: S314 - our own file
     names = [element.tag.rpartition("}")[2] for element in drawing]
     assert drawing.get("role") == "img"
     assert {"title", "desc"} <= set(names)
