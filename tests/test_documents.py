@@ -49,18 +49,32 @@ def test_the_readmes_client_takes_ten_lines():
     assert len(block("README.md", "client").strip().splitlines()) <= 10
 
 
-def test_the_readmes_commands_run(own_server, tmp_path):
-    environment = {
-        **os.environ,
-        "FLIGHT_URI": own_server.location,
-        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
-    }
-    script = block("README.md", "shell")
-    done = subprocess.run(["sh", "-ec", script], cwd=tmp_path, env=environment, check=False, capture_output=True, text=True)
+def shell(server, name, folder, **instead):
+    """Run a block of the README's as someone would who has its commands on the path; ``instead`` is done for what it says."""
+    path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
+    environment = {**os.environ, "FLIGHT_URI": server.location, "PATH": path}
+    script = block("README.md", name)
+    for said, done in instead.items():
+        assert said in script
+        script = script.replace(said, done)
+    done = subprocess.run(["sh", "-ec", script], cwd=folder, env=environment, check=False, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    return done
+
+
+def test_the_readmes_commands_run(own_server, tmp_path):
+    done = shell(own_server, "shell", tmp_path)
     assert (tmp_path / "sales.parquet").read_bytes()[-4:] == b"PAR1"
     assert gzip.decompress((tmp_path / "sales.ndjson.gz").read_bytes()).count(b"\n") == 2
     assert "shop/sales" in done.stdout
+
+
+def test_the_readmes_plugin_is_dropped_into_a_running_server(own_server, tmp_path):
+    (tmp_path / "plugins").symlink_to(own_server.plugin_dir)
+    (tmp_path / "tests").symlink_to(ROOT / "tests")
+    served = "until flight-client formats lines > formats.txt 2>&1; do sleep 0.1; done"
+    shell(own_server, "plugin", tmp_path, **{"sleep 1": served})
+    assert (tmp_path / "notes.csv").read_text() == "line\ntea\nrice\n"
 
 
 def test_the_readmes_plugin_is_the_one_that_is_tested_and_has_thirty_lines():
