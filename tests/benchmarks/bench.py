@@ -33,13 +33,13 @@ class Extent:
     round_secs: float
 
 
-#: 70 bytes of Arrow data a row: 280 MB native, 1 GB for the first batch, documents of 100 to 250 MB, growth to 500 MB of CSV.
+#: 70 bytes of Arrow data a row: 280 MB native, 1 GB for the first batch, documents of 100 to 250 MB, growth to 1.3 GB of CSV.
 FULL = Extent(
     pairs=7,
     native_rows=4_000_000,
     large_rows=15_000_000,
     document_rows=1_500_000,
-    smallest_rows=46_000,
+    smallest_rows=120_000,
     latencies=300,
     round_secs=4,
 )
