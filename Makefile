@@ -70,4 +70,4 @@ lock: $(STAMP) ## make the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --constraint requirements.lock --group bench pyproject.toml -o requirements-bench.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(BENCH) .venv-peers dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(BENCH) .venv-peers clients/go/flight-example clients/rust/target dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
