@@ -66,6 +66,8 @@ class Decoded:
             reader = _reader(_read(codec, schema, self._stream), schema)
             if schema is not None and not reader.schema.equals(schema, check_metadata=True):
                 reader = fit(reader, schema)
+        if len(reader.schema) > limits.columns:
+            raise LimitExceeded(f"the document has {len(reader.schema):,} columns; limits.columns allows {limits.columns:,}")
         self.schema: pa.Schema = reader.schema
         self._reader: pa.RecordBatchReader | None = reader
 

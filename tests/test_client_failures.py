@@ -118,6 +118,12 @@ def test_a_limit_of_the_server_is_an_error_of_its_code(server_factory):
         client.put("a", pa.table({name: [1] for name in "abc"}))
 
 
+def test_a_document_has_no_more_columns_than_the_limit_allows(server_factory):
+    server = server_factory(**{"limits.columns": 2})
+    with flight_client.connect(server.location) as client, pytest.raises(errors.LimitExceeded, match=r"limits\.columns"):
+        client.put("a", b"a,b,c\n1,2,3\n", format="csv")
+
+
 def test_a_fault_of_a_plugin_is_laid_at_its_door(own_server):
     (own_server.plugin_dir / "faulty.py").write_text(FAULTY)
     with flight_client.connect(own_server.location) as client:
