@@ -72,6 +72,15 @@ def test_a_column_of_two_kinds_is_an_error_that_names_it_and_the_cure(first, sec
     assert table(f'{{"b": 0, "a": {first}}}\n{{"a": {second}}}', columns=("b",)).to_pydict() == {"b": [0, None]}
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_of_several_records_that_fit_no_type_the_first_is_named(layout):
+    wrong = {40: '{"b": 1, "a": 2.5}', 41: '{"b": [1]}', 60: '{"a": "x"}', 70: f'{{"a": {"[" * 70}{"]" * 70}}}'}
+    records = [wrong.get(number, '{"a": 1, "b": 0.5}') for number in range(100)]
+    with pytest.raises(FormatError, match="here is an array, but a number") as caught:
+        table(document(*records, layout=layout), layout)
+    assert (caught.value.row, caught.value.column) == (42, "b")
+
+
 def test_an_integer_too_long_for_any_type_is_an_error():
     with pytest.raises(FormatError, match="77 digits") as caught:
         table(f'{{"a": 1{"0" * 76}}}')

@@ -8,24 +8,25 @@ from contextlib import closing
 from functools import cached_property
 from typing import Any, TypeAlias
 
-import arro3.io
 import msgspec
 import pyarrow as pa
 
 from format_plugins.blocks import decode_in_order
-from format_plugins.contract import FormatError, UnsupportedError
+from format_plugins.contract import UnsupportedError
 from format_plugins.fitting import fit
+from format_plugins.json_text.columnar import ColumnReader
 from format_plugins.json_text.elements import ElementCutter
 from format_plugins.json_text.faults import PARSE_ERRORS, RecordError, UnfitError
 from format_plugins.json_text.leaves import Reading, Rules, exact_double
 from format_plugins.json_text.lines import cut_lines
-from format_plugins.json_text.locating import located, refused, unfit
+from format_plugins.json_text.locating import located, unfit
 from format_plugins.json_text.nesting import record
 from format_plugins.json_text.options import JsonOptions
 from format_plugins.json_text.records import Block, Elements, Parsers
 from format_plugins.json_text.renaming import Rename, renaming
 from format_plugins.json_text.sampling import inferred
 from format_plugins.json_text.widths import RECORD_SLOTS, divided, slots
+from format_plugins.kinds import Array
 from format_plugins.slicing import sliced
 from format_plugins.streams import ByteStream
 
@@ -133,9 +134,10 @@ def parsed_singly(
 class BlockDecoder:
     """From blocks to record batches of one schema; safe to be used by several threads at once.
 
-    Each block is parsed strictly, into objects whose types are made of the schema. These are written again, as the
-    plain JSON that a columnar reader makes arrays of. The detour is what makes it exact, and safe: that reader takes
-    1.5 for an integer and drops digits without a word, but no text of a stranger reaches it.
+    Each block is parsed strictly, into objects whose types are made of the schema; then a columnar reader makes arrays
+    of its text. That reader takes 1.5 for an integer and drops digits without a word, so it is given only what was
+    parsed before. Where it would read text that is right in another way than the parser (``Reading.verbatim``), it is
+    given the objects, written again as plain JSON.
     """
 
     def __init__(self, schema: pa.Schema, options: JsonOptions, *, skipping: bool) -> None:
@@ -148,17 +150,20 @@ class BlockDecoder:
         self._reading = self._read_with(Rules(options))
         self._parsers = Parsers.of(self._reading.check)
         carrier: Any = self._reading.carrier
-        self._carrier = pa.schema(list(carrier))
+        self._columns = ColumnReader(carrier)
         self._encoder = msgspec.json.Encoder()
         self._rename = renaming(self._row)
+        # Of what is skipped the parser checks little, and written again the text is shorter without it.
+        self._verbatim = self._reading.verbatim and self._rename is None and not skipping
 
     def decode(self, block: Block) -> pa.RecordBatch | None:
         """Return the records of ``block``, None for none; raise the ``RecordError`` of the first that is wrong."""
-        records = self._parsed(block)
+        records, verbatim = self._parsed(block)
         if not records:
             return None
+        columns = self._columns.of_block(block, len(records)) if verbatim else None
         try:
-            return self._batch(records)
+            return self._batch(self._rewritten(records) if columns is None else columns)
         except UnfitError as error:
             raise self._first_unfit(block, records, error) from None
 
@@ -170,21 +175,21 @@ class BlockDecoder:
     def _read_with(self, rules: Rules) -> Reading:
         return record(self._row, rules, 1, forbid_unknown=not self._skipping)
 
-    def _parsed(self, block: Block) -> list[Any]:
+    def _parsed(self, block: Block) -> tuple[list[Any], bool]:
+        """Return the records, and whether the text may be read as it is."""
         if self._rename is None:
             try:
                 if self._skipping:
                     block.data.decode()  # the parser does not look into text that it skips
-                return block.parse(self._parsers)
+                return block.parse(self._parsers), self._verbatim
             except PARSE_ERRORS:
                 pass  # found again below, with its place, unless it was a large integer
-        return parsed_singly(block, self._exact, self._row, check_text=self._skipping, rename=self._rename)
+        return parsed_singly(block, self._exact, self._row, check_text=self._skipping, rename=self._rename), False
 
-    def _batch(self, records: list[Any]) -> pa.RecordBatch:
-        text = self._encoder.encode_lines(records)
-        columns = _columnar(text, self._carrier, len(records))
-        if len(columns) != len(records):
-            raise RuntimeError(f"{len(records)} records became {len(columns)} rows")
+    def _rewritten(self, records: list[Any]) -> Array:
+        return self._columns.of_lines(self._encoder.encode_lines(records), len(records))
+
+    def _batch(self, columns: Array) -> pa.RecordBatch:
         if self._reading.finish is not None:
             columns = self._reading.finish(columns)
         if not self._schema.names:  # only so does a batch without columns have rows
@@ -198,7 +203,7 @@ class BlockDecoder:
         while high - low > 1:
             middle = (low + high) // 2
             try:
-                self._batch(records[:middle])
+                self._batch(self._rewritten(records[:middle]))
                 low = middle
             except UnfitError as earlier:
                 high, error = middle, earlier
@@ -207,15 +212,3 @@ class BlockDecoder:
         start, _ = next(itertools.islice(block.extents(), high - 1, None))
         wrong.offset = block.offset + start
         return wrong
-
-
-def _columnar(text: bytes, schema: pa.Schema, rows: int) -> Any:  # noqa: ANN401 - a struct array
-    try:
-        (batch,) = pa.RecordBatchReader.from_stream(arro3.io.read_json(text, schema, batch_size=rows))
-    except pa.ArrowInvalid as error:
-        raise refused(error) from None
-    except BaseException as error:
-        if type(error).__name__ != "PanicException":  # what a panic of Rust becomes, and no Exception
-            raise
-        raise FormatError(f"the columnar reader gave up: {error}") from None
-    return batch.to_struct_array()

@@ -44,8 +44,9 @@ def record(type_: Type, rules: Rules, depth: int, *, forbid_unknown: bool) -> Re
     carrier = pa.struct(
         [field.with_type(inner.carrier).with_name(name) for field, inner, name in zip(type_, readings, safe, strict=True)]
     )
+    verbatim = all(inner.verbatim for inner in readings)
     if safe == names and all(inner.finish is None for inner in readings):
-        return Reading(check, carrier)
+        return Reading(check, carrier, verbatim=verbatim)
 
     def finish(array: Array) -> Array:
         columns = [
@@ -54,7 +55,7 @@ def record(type_: Type, rules: Rules, depth: int, *, forbid_unknown: bool) -> Re
         ]
         return _rebuilt(type_, array, columns)
 
-    return Reading(check, carrier, finish)
+    return Reading(check, carrier, finish, verbatim=verbatim)
 
 
 def _check(field: pa.Field[Any], inner: Reading) -> Any:  # noqa: ANN401 - a type of the parser
@@ -91,8 +92,12 @@ def _list(type_: Type, rules: Rules, depth: int) -> Reading:
     else:
         carrier = pa.large_list_view(field) if pa.types.is_large_list_view(type_) else pa.list_(field)
     if inner.finish is None:
-        return Reading(check, carrier)
-    return Reading(check, carrier, lambda array: _rebuilt(type_, array, [_finished(inner, array.values, "[]")]))
+        return Reading(check, carrier, verbatim=inner.verbatim)
+
+    def finish(array: Array) -> Array:
+        return _rebuilt(type_, array, [_finished(inner, array.values, "[]")])
+
+    return Reading(check, carrier, finish, verbatim=inner.verbatim)
 
 
 def _map(type_: Type, rules: Rules, depth: int) -> Reading:
@@ -107,7 +112,8 @@ def _map(type_: Type, rules: Rules, depth: int) -> Reading:
             items = _finished(inner, array.values, "[]")
             return _rebuilt(type_, array, [_rebuilt(entries, items, [items.field(0), items.field(1)])])
 
-        return Reading(list[inner.check], carrier, of_list)  # type: ignore[name-defined] # made at run time
+        listed: Any = list[inner.check]  # type: ignore[name-defined] # made at run time
+        return Reading(listed, carrier, of_list, verbatim=inner.verbatim)
     inner = reading(type_.item_type, rules, depth + 1)
     check: Any = dict[str, _check(type_.item_field, inner)]  # type: ignore[misc] # made at run time
     carrier = pa.map_(type_.key_field.with_type(pa.string()), type_.item_field.with_type(inner.carrier), type_.keys_sorted)
@@ -147,7 +153,11 @@ def _encoded(type_: Type, inner: Reading, encode: Finish) -> Reading:
         encode(pa.nulls(0, type_.value_type))
     except pa.ArrowNotImplementedError:
         raise UnsupportedError(f"{type_} is not made here: values of {type_.value_type} cannot be encoded so") from None
-    return Reading(inner.check, inner.carrier, lambda array: converted(encode, _finished(inner, array, "")))
+
+    def finish(array: Array) -> Array:
+        return converted(encode, _finished(inner, array, ""))
+
+    return Reading(inner.check, inner.carrier, finish, verbatim=inner.verbatim)
 
 
 def _extension(type_: Type, rules: Rules, depth: int) -> Reading:
@@ -156,7 +166,7 @@ def _extension(type_: Type, rules: Rules, depth: int) -> Reading:
     def wrap(array: Array) -> Array:
         return pa.ExtensionArray.from_storage(type_, _finished(inner, array, ""))
 
-    return Reading(inner.check, inner.carrier, wrap)
+    return Reading(inner.check, inner.carrier, wrap, verbatim=inner.verbatim)
 
 
 def _struct(type_: Type, rules: Rules, depth: int) -> Reading:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
@@ -41,16 +42,13 @@ class Lines:
     def parse(self, parsers: Parsers) -> list[Any]:
         """Return the records; raise one of ``PARSE_ERRORS``.
 
-        A parser of many lines would also take several records in a line, and a record over several lines. Where each
-        line begins with ``{`` and ends with ``}`` the second cannot be, and then the count rules out the first.
+        Each line is given to the parser by itself: a parser of many lines would also take several records in a line,
+        and a record over several lines, and to count what rules that out takes as long as to parse.
         """
-        body = self.data.strip(_BLANKS)
-        ends = body.count(b"\n")
-        if body[:1] == b"{" and body[-1:] == b"}" and ends == body.count(b"}\n{") + body.count(b"}\r\n{"):
-            records = parsers.record.decode_lines(body)
-            if len(records) == ends + 1:
-                return records
-        return [parsers.record.decode(self.data[start:end]) for start, end in self.extents()]
+        try:
+            return list(map(parsers.record.decode, io.BytesIO(self.data)))
+        except msgspec.DecodeError:  # of a wrong line, or of a blank one
+            return [parsers.record.decode(self.data[start:end]) for start, end in self.extents()]
 
     def extents(self) -> Iterator[tuple[int, int]]:
         """Yield where each record begins and ends within ``data``."""

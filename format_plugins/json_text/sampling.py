@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterable
+from collections import defaultdict
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from format_plugins.json_text.faults import RecordError
 from format_plugins.json_text.options import JsonOptions
@@ -15,11 +17,12 @@ _INT64 = 1 << 63
 _UINT64 = 1 << 64
 _DATE = r"\d{4}-\d\d-\d\d"
 _TIME = r"\d\d:\d\d(:\d\d(\.\d{1,9})?)?"
-_SHAPES = (
-    ("zoned", re.compile(rf"{_DATE}[T ]{_TIME}(Z|[+-]\d\d(:?\d\d)?)", re.ASCII)),
-    ("local", re.compile(rf"{_DATE}[T ]{_TIME}", re.ASCII)),
-    ("date", re.compile(_DATE, re.ASCII)),
-)
+#: The digits are those of ASCII to Python, with a flag, and to Arrow.
+_SHAPES = {
+    "zoned": rf"{_DATE}[T ]{_TIME}(Z|[+-]\d\d(:?\d\d)?)",
+    "local": rf"{_DATE}[T ]{_TIME}",
+    "date": _DATE,
+}
 _TYPES: dict[str, tuple[pa.DataType, ...]] = {
     "zoned": (pa.timestamp("us", "UTC"), pa.timestamp("ns", "UTC")),
     "local": (pa.timestamp("us"), pa.timestamp("ns")),
@@ -28,23 +31,13 @@ _TYPES: dict[str, tuple[pa.DataType, ...]] = {
 _KINDS = {bool: "a boolean", int: "an integer", float: "a number", str: "text", dict: "an object", list: "an array"}
 
 
-def inferred(records: Iterable[dict[str, Any]], options: JsonOptions) -> pa.Schema:
+def inferred(records: list[dict[str, Any]], options: JsonOptions) -> pa.Schema:
     """Return the schema of ``records``: their fields in the order of appearance, or the ``columns`` of the options.
 
     Types of the option ``schema`` win. Raises ``RecordError`` for columns that have no one type.
     """
     given = options.types()
-    sample = _Sample(options)
-    columns: dict[str, _Seen] = {}
-    for index, record in enumerate(records):
-        sample.index = index
-        for name, value in record.items():
-            if options.columns and name not in options.columns:
-                continue
-            seen = columns.get(name) or sample.added(columns, name, name)
-            if name not in given:
-                sample.add(seen, value, 2)
-    types = {name: given.get(name) or sample.type_of(seen) for name, seen in columns.items()} | given
+    types = _types(records, options) | given
     missing = [name for name in options.columns if name not in types]
     if missing:
         raise RecordError(
@@ -53,113 +46,116 @@ def inferred(records: Iterable[dict[str, Any]], options: JsonOptions) -> pa.Sche
     return pa.schema([(name, types[name]) for name in options.columns or types])
 
 
-class _Seen:
-    """What was seen in one column, or one place of a nested column."""
-
-    __slots__ = ("column", "fields", "item", "kinds", "largest", "shape", "smallest", "texts")
-
-    def __init__(self, column: str) -> None:
-        self.column = column
-        self.kinds: dict[type, int] = {}  # and the record that had each first
-        self.smallest = 0
-        self.largest = 0
-        self.fields: dict[str, _Seen] = {}
-        self.item: _Seen | None = None
-        self.texts: list[str] | None = []  # as long as all have one shape of a date or time
-        self.shape: str | None = None
+def _types(records: list[dict[str, Any]], options: JsonOptions) -> dict[str, pa.DataType]:
+    """Return the types of the columns; raise the ``RecordError`` of the first record that fits no types."""
+    try:
+        return _Sample(options).columns(records)
+    except RecordError as error:
+        first = error
+    low, high = 0, len(records)  # the first ``high`` records fail; the first ``low`` do not
+    while high - low > 1:
+        middle = (low + high) // 2
+        try:
+            _Sample(options).columns(records[:middle])
+            low = middle
+        except RecordError as error:
+            high, first = middle, error
+    first.index = high - 1
+    raise first
 
 
 class _Sample:
-    """The walk over the sample: it counts columns, and knows the record it is at."""
+    """The types of a sample, place by place: all values that stand at one place are looked at together."""
 
     def __init__(self, options: JsonOptions) -> None:
         self._options = options
-        self._columns = 0
-        self.index = 0
+        self._given = options.types()
+        self._count = 0
 
-    def added(self, fields: dict[str, _Seen], name: str, column: str) -> _Seen:
-        self._columns += 1
-        if self._columns > self._options.max_columns:
+    def columns(self, records: list[dict[str, Any]]) -> dict[str, pa.DataType]:
+        """Return the types of the columns that are wanted; those that the options give are not looked at."""
+        places = self._places(records, self._options.columns)
+        return {
+            name: self._given[name] if name in self._given else self._type(values, name, 2) for name, values in places.items()
+        }
+
+    def _places(self, objects: list[dict[str, Any]], wanted: tuple[str, ...] = ()) -> dict[str, list[Any]]:
+        """Return the values of each field, in the order of their appearance."""
+        if wanted:
+            objects = [{name: fields[name] for name in fields if name in wanted} for fields in objects]
+        places: defaultdict[str, list[Any]] = defaultdict(list)
+        for fields in objects:
+            self._limit(len(fields))
+            for name, value in fields.items():
+                places[name].append(value)
+            self._limit(len(places))
+        self._count += len(places)
+        return places
+
+    def _limit(self, more: int) -> None:
+        if self._count + more > self._options.max_columns:
             problem = f"there are more than {self._options.max_columns:,} columns; the option max_columns allows more"
-            raise RecordError(problem, index=self.index, option="max_columns")
-        fields[name] = seen = _Seen(column)
-        return seen
+            raise RecordError(problem, option="max_columns")
 
-    def add(self, seen: _Seen, value: Any, depth: int) -> None:  # noqa: ANN401 - any JSON value
-        if value is None:
-            return
+    def _type(self, values: list[Any], column: str, depth: int) -> pa.DataType:
+        kinds = dict.fromkeys(map(type, values))  # in the order of their appearance
+        if type(None) in kinds:
+            del kinds[type(None)]
+            values = [value for value in values if value is not None]
+        if not kinds:
+            return pa.string()  # as are lists without items
         if depth > self._options.max_depth:
             problem = f"values are nested deeper than {self._options.max_depth} levels"
-            raise RecordError(problem, index=self.index, column=seen.column[:64], option="max_depth")
-        kind = type(value)
-        seen.kinds.setdefault(kind, self.index)
-        if kind is int:
-            seen.smallest = min(seen.smallest, value)
-            seen.largest = max(seen.largest, value)
-        elif kind is str:
-            self._add_text(seen, value)
-        elif kind is dict:
-            for name, inner in value.items():
-                self.add(seen.fields.get(name) or self.added(seen.fields, name, f"{seen.column}.{name}"), inner, depth + 1)
-        elif kind is list:
-            seen.item = item = seen.item or _Seen(f"{seen.column}[]")
-            for inner in value:
-                self.add(item, inner, depth + 1)
-
-    def _add_text(self, seen: _Seen, value: str) -> None:
-        if seen.texts is None:
-            return
-        shape = next((name for name, pattern in _SHAPES if pattern.fullmatch(value)), None)
-        if shape is None or shape != (seen.shape or shape) or self._options.timestamps == "text":
-            seen.texts = None
-            return
-        seen.shape = shape
-        seen.texts.append(value)
-
-    def type_of(self, seen: _Seen) -> pa.DataType:
-        kinds = seen.kinds
-        if len(kinds) > 1 and set(kinds) != {int, float}:
-            raise self._mixed(seen)
-        kind = float if float in kinds else next(iter(kinds), str)  # only nulls, or lists without items, become text
+            raise RecordError(problem, column=column[:64], option="max_depth")
+        kind = _one_of(list(kinds), column)
         if kind is dict:
-            return pa.struct([(name, self.type_of(inner)) for name, inner in seen.fields.items()])
+            places = self._places(values)
+            return pa.struct([(name, self._type(inner, f"{column}.{name}", depth + 1)) for name, inner in places.items()])
         if kind is list:
-            return pa.list_(self.type_of(seen.item or _Seen(seen.column)))
+            return pa.list_(self._type(list(itertools.chain.from_iterable(values)), f"{column}[]", depth + 1))
         if kind is str:
-            return _text(seen)
-        if kind is int:
-            return self._integer(seen)
+            return pa.string() if self._options.timestamps == "text" else _text(values)
+        return _number(kind, values, column)
+
+
+def _number(kind: type, values: list[Any], column: str) -> pa.DataType:
+    if kind is not int:
         return pa.bool_() if kind is bool else pa.float64()
-
-    def _integer(self, seen: _Seen) -> pa.DataType:
-        if seen.smallest >= -_INT64 and seen.largest < _INT64:
-            return pa.int64()
-        if seen.smallest >= 0 and seen.largest < _UINT64:
-            return pa.uint64()
-        digits = len(str(max(seen.largest, -seen.smallest)))
-        if digits <= 38:  # noqa: PLR2004 - what decimal128 holds
-            return pa.decimal128(38, 0)
-        if digits <= 76:  # noqa: PLR2004 - what decimal256 holds
-            return pa.decimal256(76, 0)
-        problem = f"an integer of {digits} digits fits no type; the option schema can make the column a double, if it is exact"
-        raise RecordError(problem, index=seen.kinds[int], column=seen.column, option="schema")
-
-    def _mixed(self, seen: _Seen) -> RecordError:
-        (first, _), (second, index) = list(seen.kinds.items())[:2]
-        return RecordError(
-            f"here is {_KINDS[second]}, but {_KINDS[first]} in an earlier record; a column has one type: "
-            "the option columns can leave this one out, and the option schema can give a type that holds both",
-            index=index,
-            column=seen.column,
-            option="schema",
-        )
+    smallest, largest = min(values), max(values)
+    if smallest >= -_INT64 and largest < _INT64:
+        return pa.int64()
+    if smallest >= 0 and largest < _UINT64:
+        return pa.uint64()
+    digits = len(str(max(largest, -smallest)))
+    if digits <= 38:  # noqa: PLR2004 - what decimal128 holds
+        return pa.decimal128(38, 0)
+    if digits <= 76:  # noqa: PLR2004 - what decimal256 holds
+        return pa.decimal256(76, 0)
+    problem = f"an integer of {digits} digits fits no type; the option schema can make the column a double, if it is exact"
+    raise RecordError(problem, column=column, option="schema")
 
 
-def _text(seen: _Seen) -> pa.DataType:
-    if seen.texts is None or seen.shape is None:
+def _one_of(kinds: list[type], column: str) -> type:
+    if len(kinds) == 1:
+        return kinds[0]
+    if set(kinds) == {int, float}:
+        return float
+    raise RecordError(
+        f"here is {_KINDS[kinds[-1]]}, but {_KINDS[kinds[0]]} in an earlier record; a column has one type: "
+        "the option columns can leave this one out, and the option schema can give a type that holds both",
+        column=column,
+        option="schema",
+    )
+
+
+def _text(values: list[str]) -> pa.DataType:
+    shape = next((name for name, pattern in _SHAPES.items() if re.fullmatch(pattern, values[0], re.ASCII)), None)
+    if shape is None:
         return pa.string()
-    texts = pa.array(seen.texts)
-    for type_ in _TYPES[seen.shape]:
+    texts = pa.array(values)
+    if not pc.all(pc.match_substring_regex(texts, rf"\A(?:{_SHAPES[shape]})\z")).as_py():
+        return pa.string()
+    for type_ in _TYPES[shape]:
         try:
             texts.cast(type_)
         except pa.ArrowInvalid:

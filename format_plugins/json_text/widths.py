@@ -47,7 +47,8 @@ def divided(blocks: Iterable[Block], schema: pa.Schema) -> Iterator[Block]:
     row = pa.struct(list(schema))
     width, repeated = slots(row), repeated_slots(row)
     for block in blocks:
-        if block.most_records() * width + block.data.count(b"{") * repeated <= BLOCK_SLOTS:
+        objects = block.data.count(b"{") if repeated else 0
+        if block.most_records() * width + objects * repeated <= BLOCK_SLOTS:
             yield block
         else:
             yield from _parts(block, width, repeated)
