@@ -13,15 +13,15 @@ import structlog
 
 from flight_server.config import PluginsConfig
 from flight_server.errors import BadRequest, Internal, PluginFailed
-from flight_server.plugins.changes import Change, changes
+from flight_server.plugins.changes import Change
 from flight_server.plugins.deployment import Deployment
 from flight_server.plugins.drain import Drain
 from flight_server.plugins.failure import Failure
 from flight_server.plugins.folder import Folder, View
-from flight_server.plugins.ledger import Ledger, resolve
 from flight_server.plugins.loader import Loader
 from flight_server.plugins.plan import Load, plan
 from flight_server.plugins.reconciler import Reconciler
+from flight_server.plugins.publisher import Publisher
 from flight_server.plugins.registry import Registry
 from flight_server.plugins.scanner import scan, sign
 from flight_server.plugins.source import Source, Unreadable, read
@@ -62,7 +62,7 @@ class PluginManager:
             configs=config.plugin_configs,
         )
         self._drain = Drain(config.drain_timeout_secs, clock=clock)
-        self._ledger = Ledger()
+        self._publisher = Publisher(self.registry, self._drain, override=config.override)
         self._passing = threading.Lock()
         self._reconciler: Reconciler | None = None
         self._watcher: Watcher | None = None
@@ -93,7 +93,7 @@ class PluginManager:
             self._watcher.stop()
         self._reconciler = self._watcher = None
         with self._passing:
-            self._publish({})
+            self._publisher.publish({})
 
     def load_plugin(self, path: str | Path) -> PluginStatus:
         """Load one plugin file or package folder now, even if the same bytes failed before.
@@ -135,22 +135,22 @@ class PluginManager:
         """
         with self._passing:
             generation = self.registry.snapshot.formats.get(name)
-            key = next((key for key in self._ledger.serving if self._ledger.deployments[key].active is generation), None)
+            ledger = self._publisher.ledger
+            key = next((key for key in ledger.serving if ledger.deployments[key].active is generation), None)
             if generation is None or key is None:
                 raise self.registry.unknown(name)
-            deployment = self._ledger.deployments[key]
+            deployment = ledger.deployments[key]
             if deployment.previous is None:
                 raise BadRequest(f"the plugin {name!r} has no earlier generation to go back to")
             outcome = self._loader.load(deployment.previous)
             if isinstance(outcome, Failure):
                 raise PluginFailed(f"the earlier generation of {name!r} does not load any more: {outcome.sentence}")
-            for change in self._publish({**self._ledger.deployments, key: deployment.put(outcome)}):
-                self._log_change(change)
+            self._publisher.publish({**ledger.deployments, key: deployment.put(outcome)})
             return self._status_of(key)
 
     def statuses(self) -> list[PluginStatus]:
         """Return how every plugin is doing: those that ship first, then in order of file names."""
-        return list(statuses(self._ledger, self._drain.waiting()))
+        return list(statuses(self._publisher.ledger, self._drain.waiting()))
 
     def status(self, name: str) -> PluginStatus:
         """Return how the plugin ``name`` is doing: the one that serves, if several files claim it.
@@ -194,7 +194,7 @@ class PluginManager:
             return self._follow(view), view.due_secs
 
     def _follow(self, view: View) -> list[Change]:
-        actions = plan(view.scanned, self._ledger.tried())
+        actions = plan(view.scanned, self._publisher.ledger.tried())
         loads = [action.file for action in actions if isinstance(action, Load)]
         removes = [action.file for action in actions if not isinstance(action, Load)]
         if not actions:
@@ -202,38 +202,14 @@ class PluginManager:
         return self._apply({file: view.sources.get(file) or self._folder.read(file) for file in loads}, removes)
 
     def _apply(self, loads: Mapping[str, Source | Unreadable], removes: Iterable[str]) -> list[Change]:
-        deployments = dict(self._ledger.deployments)
+        deployments = dict(self._publisher.ledger.deployments)
         for key, source in loads.items():
             deployment = deployments.get(key) or _new(key, source)
             deployments[key] = deployment.tried_with(self._loader.load(source), source.sha256)
         # After the loads: a plugin whose file was renamed is never gone between.
         for key in removes:
             del deployments[key]
-        changed = self._publish(deployments)
-        for change in changed:
-            self._log_change(change)
-        return changed
-
-    def _publish(self, deployments: Mapping[str, Deployment]) -> list[Change]:
-        """Make ``deployments`` what serves, in one assignment, and let go of what they no longer hold."""
-        before, after = self._ledger, resolve(deployments, self._config.override)
-        self.registry.replace(after.snapshot)
-        self._ledger = after
-        kept = {generation.number for _, generation in after.generations()}
-        for deployment, generation in before.generations():
-            if generation.number not in kept:
-                self._drain.begin(generation, deployment)
-        return list(changes(before, after))
-
-    def _log_change(self, change: Change) -> None:
-        fields = {"plugin": change.plugin, "file": change.file, "generation": change.generation, "sha256": change.sha256}
-        shown = {key: value for key, value in fields.items() if value is not None}
-        if change.action != "rejected":
-            self._log.info(f"a plugin was {change.action}", **shown)
-            return
-        if change.trace:
-            shown["exception"] = change.trace
-        self._log.error("a plugin was rejected", error=change.error, **shown)
+        return self._publisher.publish(deployments)
 
     def _note_fault(self, fault: str | None) -> None:
         if fault is not None and fault != self._fault:
@@ -265,7 +241,7 @@ class PluginManager:
             return False
 
     def _status_of(self, key: str) -> PluginStatus:
-        deployment = self._ledger.deployments[key]
+        deployment = self._publisher.ledger.deployments[key]
         return next(each for each in self.statuses() if (each.file, each.origin) == (deployment.file, deployment.origin))
 
 

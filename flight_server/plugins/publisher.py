@@ -1,0 +1,53 @@
+"""What is loaded, made what is served: the ledger, the registry that follows from it, and what is let go of for it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+
+import structlog
+
+from flight_server.plugins.changes import Change, changes
+from flight_server.plugins.deployment import Deployment
+from flight_server.plugins.drain import Drain
+from flight_server.plugins.ledger import Ledger, resolve
+from flight_server.plugins.registry import Registry
+
+
+class Publisher:
+    """The only one that changes the registry. One thread at a time publishes; anybody may read."""
+
+    def __init__(self, registry: Registry, drain: Drain, *, override: Collection[str]) -> None:
+        self._registry = registry
+        self._drain = drain
+        self._override = override
+        self._ledger = Ledger()
+        self._log = structlog.get_logger("flight_server.plugins")
+
+    @property
+    def ledger(self) -> Ledger:
+        """All plugin files as they were last published."""
+        return self._ledger
+
+    def publish(self, deployments: Mapping[str, Deployment]) -> list[Change]:
+        """Make ``deployments`` what serves, in one assignment, let go of what they no longer hold, and log what changed."""
+        before, after = self._ledger, resolve(deployments, self._override)
+        self._registry.replace(after.snapshot)
+        self._ledger = after
+        kept = {generation.number for _, generation in after.generations()}
+        for deployment, generation in before.generations():
+            if generation.number not in kept:
+                self._drain.begin(generation, deployment)
+        changed = list(changes(before, after))
+        for change in changed:
+            self._log_change(change)
+        return changed
+
+    def _log_change(self, change: Change) -> None:
+        fields = {"plugin": change.plugin, "file": change.file, "generation": change.generation, "sha256": change.sha256}
+        shown = {key: value for key, value in fields.items() if value is not None}
+        if change.action != "rejected":
+            self._log.info(f"a plugin was {change.action}", **shown)
+            return
+        if change.trace:
+            shown["exception"] = change.trace
+        self._log.error("a plugin was rejected", error=change.error, **shown)
