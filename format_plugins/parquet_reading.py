@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
+from contextlib import closing
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from format_plugins.blocks import decode_in_order
 from format_plugins.contract import FormatError
 from format_plugins.faults import wrong_data
 
@@ -76,13 +79,13 @@ class ParquetRows:
             size = self._batch_rows(groups)
         with wrong_data(_DOCUMENT):
             batches = self._opened(size, groups)
-        while True:
-            with wrong_data(_DOCUMENT):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            self._measure(batch)
-            yield batch
+        # One worker: the next batch is decoded while somebody works with this one.
+        with closing(decode_in_order(itertools.repeat(batches), _next, workers=1)) as decoded:
+            for batch in decoded:
+                if batch is None:
+                    return
+                self._measure(batch)
+                yield batch
 
     def _opened(self, size: int, groups: list[int]) -> Iterator[pa.RecordBatch]:
         return iter(self._document.iter_batches(size, row_groups=groups, columns=self._columns))
@@ -99,3 +102,8 @@ class ParquetRows:
     def _measure(self, batch: pa.RecordBatch | None) -> None:
         if batch is not None and batch.num_rows:
             self._row_bytes = max(self._row_bytes, batch.get_total_buffer_size() / batch.num_rows)
+
+
+def _next(batches: Iterator[pa.RecordBatch]) -> pa.RecordBatch | None:
+    with wrong_data(_DOCUMENT):
+        return next(batches, None)
