@@ -20,8 +20,8 @@ from flight_server.plugins.failure import Failure
 from flight_server.plugins.folder import Folder, View
 from flight_server.plugins.loader import Loader
 from flight_server.plugins.plan import Load, plan
-from flight_server.plugins.reconciler import Reconciler
 from flight_server.plugins.publisher import Publisher
+from flight_server.plugins.reconciler import Reconciler
 from flight_server.plugins.registry import Registry
 from flight_server.plugins.scanner import scan, sign
 from flight_server.plugins.source import Source, Unreadable, read
