@@ -35,24 +35,42 @@ class StoreConfig:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PluginLimits:
+    """What a child process that runs a plugin may take."""
+
+    memory_bytes: int = setting(1 << 30, "the most memory that it may hold; each thread takes 8 MiB of it", unit="bytes")
+    cpu_secs: int = setting(3600, "the most processor time that it may use", unit="seconds")
+    open_files: int = setting(256, "the most files and connections that it may have open")
+    file_bytes: int = setting(64 << 30, "the longest file that it may write", unit="bytes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PluginsConfig:
     """Where plugins come from, and how they are replaced."""
 
     plugin_dir: str = setting("./plugins", "the folder that plugins are dropped into; made if missing")
     enable_plugins: bool = setting(True, "load plugins from plugin_dir; the formats that ship are always there")
     enable_hot_reload: bool = setting(True, "watch plugin_dir and follow its changes")
-    load_timeout_secs: float = setting(10.0, "how long a plugin may take to load", unit="seconds")
+    load_timeout_secs: float = setting(
+        10.0, "how long a plugin may take in its trial, and again to load after it", unit="seconds"
+    )
     drain_timeout_secs: float = setting(
         60.0, "how long streams may hold a replaced plugin before it is reported", unit="seconds"
     )
     version_compatibility: Literal["strict", "semver", "off"] = setting(
         "semver", "how a plugin's api range is held against the server's contract version"
     )
+    folder_security: Literal["strict", "lenient", "unchecked"] = setting(
+        "lenient",
+        "what of plugin_dir is refused: strict: what other accounts own or may write to; lenient: what they may write to",
+    )
+    follow_symlinks: bool = setting(True, "whether plugins may be symbolic links, as deployments by link swap make them")
     settle_ms: int = setting(150, "how long a file must be still before it is loaded", unit="milliseconds")
     rescan_secs: float = setting(2.0, "how often the folder is scanned without being told to", unit="seconds")
     max_plugin_bytes: int = setting(32 << 20, "a plugin, all files of its package together, may be this long", unit="bytes")
     override: list[str] = setting([], "names of formats that a dropped plugin may take over from the ones that ship")
     plugin_configs: dict[str, dict[str, Any]] = setting({}, "options of each plugin by its name, laid over its own defaults")
+    limits: PluginLimits = field(default_factory=PluginLimits)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,8 +9,10 @@ from pathlib import Path
 
 from flight_server.plugins.plan import Scanned
 from flight_server.plugins.scanner import Signature, newest_change, scan, sign
+from flight_server.plugins.security import Guard
 from flight_server.plugins.settler import Settler
 from flight_server.plugins.source import Source, Unreadable, read
+from flight_server.plugins.writers import is_being_written
 
 # File systems stamp changes with a coarse clock: a file hashed this soon after a change may change again without
 # its signature moving, so it is hashed again until it is older. Git calls such entries racy.
@@ -42,44 +44,56 @@ class Folder:
         *,
         settle_secs: float,
         limit_bytes: int,
+        guard: Guard | None = None,
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
     ) -> None:
         self.path = path
         self._limit_bytes = limit_bytes
+        self._guard = guard or Guard()
         self._settler = Settler(settle_secs)
         self._digests: dict[str, _Digest] = {}
         self._clock = clock
         self._wall = wall
 
     def look(self, *, settled: bool = True) -> View:
-        """Scan the folder; with ``settled`` only files at rest count, without it all are read as they are.
+        """Scan the folder; with ``settled`` only files at rest count, without it all but those that have a writer.
 
-        Raises ``OSError`` when the folder is not there or cannot be read.
+        Raises ``OSError`` when the folder is not there or cannot be read, and ``Refused`` when it is not to be trusted.
         """
+        self._guard.check_folder(self.path)
         now = self._clock()
         found = scan(self.path)
         moving = self._settler.observe(found, now)
         if not settled:
             moving = frozenset()
         still: dict[str, str] = {}
+        written: set[str] = set()
         sources: dict[str, Source | Unreadable] = {}
         for file in [file for file in found if file not in moving]:
             digest = self._known(file, found[file])
             if digest is None:
                 sources[file] = source = self.read(file)
-                if settled and sign(self.path / file) != found[file]:
+                # Both are asked after reading: what came meanwhile may have been read half way.
+                if is_written := self._has_writer(source):
+                    written.add(file)
+                if is_written or (settled and sign(self.path / file) != found[file]):
                     self._settler.disturb(file, now)
                     moving |= {file}
                     continue
                 digest = self._remember(file, found[file], source.sha256)
             still[file] = digest
         self._digests = {file: digest for file, digest in self._digests.items() if file in found}
-        return View(Scanned(still, moving), sources, self._settler.due(self._clock()))
+        return View(Scanned(still, moving - written, frozenset(written)), sources, self._settler.due(self._clock()))
 
     def read(self, file: str) -> Source | Unreadable:
         """Read one plugin of the folder as it is now."""
-        return read(self.path / file, limit_bytes=self._limit_bytes)
+        return read(self.path / file, limit_bytes=self._limit_bytes, guard=self._guard)
+
+    def _has_writer(self, source: Source | Unreadable) -> bool:
+        path = self.path / source.file
+        names = source.files if isinstance(source, Source) else ()
+        return any(is_being_written(path / name if path.is_dir() else path) for name in names)
 
     def _known(self, file: str, signature: Signature) -> str | None:
         known = self._digests.get(file)

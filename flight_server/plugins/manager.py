@@ -24,6 +24,7 @@ from flight_server.plugins.publisher import Publisher
 from flight_server.plugins.reconciler import Reconciler
 from flight_server.plugins.registry import Registry
 from flight_server.plugins.scanner import scan, sign
+from flight_server.plugins.security import Guard, Refused
 from flight_server.plugins.source import Source, Unreadable, read
 from flight_server.plugins.status import PluginStatus, statuses
 from flight_server.plugins.watcher import Watcher
@@ -49,10 +50,12 @@ class PluginManager:
         self._config = config
         self._clock = clock
         self._builtin_dir = builtin_dir or Path(str(files("format_plugins.builtin")))
+        self._guard = Guard(config.folder_security, follow_symlinks=config.follow_symlinks)
         self._folder = Folder(
             Path(config.plugin_dir),
             settle_secs=config.settle_ms / 1000,
             limit_bytes=config.max_plugin_bytes,
+            guard=self._guard,
             clock=clock,
             wall=wall,
         )
@@ -109,22 +112,26 @@ class PluginManager:
         with self._passing:
             if not sign(path):
                 raise BadRequest(f"{path.name!r:.200} is no plugin: a module '*.py', or a folder with an '__init__.py'")
+            try:
+                self._guard.check_folder(path.absolute().parent)
+            except OSError as error:
+                raise BadRequest(f"{path.name!r:.200} lies in a folder that cannot be used: {error.strerror}") from None
             key = path.name if self._is_followed(path) else str(path.absolute())
-            self._apply({key: self._read(path)}, ())
+            self._apply({key: self._read(path, self._guard)}, ())
             return self._status_of(key)
 
     def reload(self) -> list[dict[str, Any]]:
         """Bring what is loaded in step with the folder now, without waiting until files are still.
 
         Returns what changed: ``plugin``, ``action`` (loaded, replaced, removed, rejected), ``generation``, ``error``.
-        Raises ``Internal`` when the folder cannot be read; what is loaded goes on serving.
+        Raises ``Internal`` when the folder cannot be used; what is loaded goes on serving.
         """
         if not self._config.enable_plugins:
             return []
         changed, _ = self._pass(settled=False)
         self._drain.sweep()
         if self._fault is not None:
-            raise Internal(f"the plugin folder cannot be read: {self._fault}; what is loaded goes on serving")
+            raise Internal(f"the plugin folder cannot be used: {self._fault}; what is loaded goes on serving")
         return [change.as_dict() for change in changed]
 
     def rollback(self, name: str) -> PluginStatus:
@@ -187,7 +194,7 @@ class PluginManager:
             try:
                 view = self._folder.look(settled=settled)
             except OSError as error:  # a folder that is not there says nothing about its plugins: they stay
-                self._note_fault(error.strerror or type(error).__name__)
+                self._note_fault(error)
                 return [], None
             self._note_fault(None)
             self._scanned_at = self._clock()
@@ -211,11 +218,14 @@ class PluginManager:
             del deployments[key]
         return self._publisher.publish(deployments)
 
-    def _note_fault(self, fault: str | None) -> None:
+    def _note_fault(self, error: OSError | None) -> None:
+        fault = None if error is None else error.strerror or type(error).__name__
         if fault is not None and fault != self._fault:
-            self._log.error("the plugin folder cannot be read; what is loaded goes on serving", error=fault)
+            # The sentence goes to clients too; folders of the server are for its log.
+            how = {"path": error.finding.path, "repair": error.finding.repair} if isinstance(error, Refused) else {}
+            self._log.error("the plugin folder cannot be used; what is loaded goes on serving", error=fault, **how)
         elif fault is None and self._fault is not None:
-            self._log.info("the plugin folder can be read again")
+            self._log.info("the plugin folder can be used again")
         self._fault = fault
 
     def _make_folder(self) -> None:
@@ -231,8 +241,8 @@ class PluginManager:
                 "plugins.plugin_configs has options for a plugin that is not there", plugin=name, nearest=nearest(name, names)
             )
 
-    def _read(self, path: Path) -> Source | Unreadable:
-        return read(path, limit_bytes=self._config.max_plugin_bytes)
+    def _read(self, path: Path, guard: Guard | None = None) -> Source | Unreadable:
+        return read(path, limit_bytes=self._config.max_plugin_bytes, guard=guard)
 
     def _is_followed(self, path: Path) -> bool:
         try:

@@ -9,10 +9,11 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Scanned:
-    """The folder: the digests of the files at rest, and the files that came, changed or went a moment ago."""
+    """The folder: digests of the files at rest; files that came, changed or went a moment ago; files that are being written."""
 
     still: Mapping[str, str]
     moving: frozenset[str] = frozenset()
+    written: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +38,10 @@ def plan(scanned: Scanned, tried: Mapping[str, str]) -> tuple[Action, ...]:
 
     The same bytes are never tried twice: bytes that failed once are left alone until they change. While a file that is
     new is still moving nothing is removed: it may be the other half of a rename, and its plugin must not be gone between.
+    One that somebody has open for writing is no such half, and waits alone: it may be open for hours.
     """
     loads = tuple(Load(file) for file, digest in sorted(scanned.still.items()) if tried.get(file) != digest)
     if scanned.moving - tried.keys():
         return loads
-    present = scanned.still.keys() | scanned.moving
+    present = scanned.still.keys() | scanned.moving | scanned.written
     return loads + tuple(Remove(file) for file in sorted(tried.keys() - present))

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from flight_server.plugins.failure import without_folders
 from flight_server.plugins.scanner import package_files
+from flight_server.plugins.security import Guard, Refused
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,17 +51,17 @@ class Unreadable:
         return f"unreadable: {self.sentence}"
 
 
-def read(path: Path, *, limit_bytes: int) -> Source | Unreadable:
-    """Read the plugin at ``path``, all of its files together at most ``limit_bytes`` long."""
+def read(path: Path, *, limit_bytes: int, guard: Guard | None = None) -> Source | Unreadable:
+    """Read the plugin at ``path``, all of its files together at most ``limit_bytes`` long, if ``guard`` lets it pass."""
+    guard = guard or Guard()
     try:
+        guard.check_link(path, path.name)
         if not path.is_dir():
-            content = _read_file(path, limit_bytes)
+            content = _read_file(path, limit_bytes, guard)
             return Source(path, {path.name: content}, hashlib.sha256(content).hexdigest(), is_package=False)
-        files: dict[str, bytes] = {}
-        left = limit_bytes
-        for name, _ in package_files(path):
-            files[name] = _read_file(path / name, left)
-            left -= len(files[name])
+        files = _read_package(path, limit_bytes, guard)
+    except Refused as error:
+        return Unreadable(path, error.sentence)
     except OSError as error:
         return Unreadable(path, f"{path.name} cannot be read: {error.strerror or without_folders(str(error))}")
     except _TooLargeError:
@@ -72,12 +73,28 @@ class _TooLargeError(Exception):
     """More bytes than a plugin may have."""
 
 
-def _read_file(path: Path, limit: int) -> bytes:
+def _read_package(path: Path, limit: int, guard: Guard) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    folders: set[Path] = set()
+    for name, _ in package_files(path):
+        guard.check_link(path / name, f"{path.name}/{name}")
+        files[name] = _read_file(path / name, limit, guard)
+        limit -= len(files[name])
+        folders.update(parent for parent in (path / name).parents if parent.is_relative_to(path))
+    for folder in sorted(folders):
+        guard.check_file(folder, folder.stat(), folder.relative_to(path.parent).as_posix())
+    return files
+
+
+def _read_file(path: Path, limit: int, guard: Guard) -> bytes:
     # Opening a named pipe that has taken the file's place must not wait for its writer.
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | guard.opening())
     with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             raise OSError(f"{path.name} is not a regular file")
+        # What was opened is what is looked at: another file may have taken its name meanwhile.
+        guard.check_file(path, status, path.name)
         content = file.read(limit + 1)
     if len(content) > limit:
         raise _TooLargeError
