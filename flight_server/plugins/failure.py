@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import resource
 import threading
 import traceback
 from collections.abc import Iterator
@@ -65,7 +66,15 @@ def explained(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         return f"{error.msg} (line {error.lineno})"
     lines = said(error).strip().splitlines()
+    if isinstance(error, MemoryError):
+        return _out_of_memory()
     return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+
+
+def _out_of_memory() -> str:
+    allowed, _ = resource.getrlimit(resource.RLIMIT_DATA)
+    limit = "" if allowed == resource.RLIM_INFINITY else f" (plugins.limits.memory_bytes allows {allowed:,} bytes)"
+    return f"it ran out of memory{limit}"
 
 
 def said(error: BaseException) -> str:
@@ -86,7 +95,9 @@ def authors_traceback(error: BaseException, own: tuple[str, ...]) -> str:
     frames = error.__traceback__
     while frames is not None and not _is_own(frames, own):
         frames = frames.tb_next
-    text = "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))
+    if frames is None and not isinstance(error, SyntaxError):  # which names its line itself
+        frames = error.__traceback__
+    text = "".join(traceback.format_exception(type(error), error, frames))
     return text[-TRACEBACK_CHARS:]
 
 

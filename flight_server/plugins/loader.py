@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 from flight_server.plugins import metadata as metadatas
 from flight_server.plugins import signatures
@@ -19,51 +21,101 @@ from flight_server.plugins.source import Source, Unreadable
 from format_plugins.contract import API_VERSION, PluginMetadata
 from format_plugins.options import OptionError, decode
 
+#: Told what the plugin's code does next, "while it was imported", and who the plugin is as soon as it has said so.
+Witness: TypeAlias = Callable[[str, PluginMetadata | None], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rules:
+    """What a load goes by: how the contract's version is compared, and the configured options by the plugins' names."""
+
+    compatibility: Mode
+    configs: Mapping[str, Mapping[str, Any]]
+
+
+class Trial(Protocol):
+    """Finds out whether a plugin can be loaded, at no risk to this process; None when nothing speaks against it."""
+
+    def run(self, source: Source, number: int, rules: Rules) -> Failure | None:
+        """Try the plugin that would become generation ``number``."""
+        ...
+
 
 class Loader:
-    """Numbers generations as it makes them. ``configs`` holds the configured options by the plugins' names."""
+    """Numbers generations as it makes them. ``configs`` holds the configured options by the plugins' names.
 
-    def __init__(self, *, timeout_secs: float, compatibility: Mode, configs: Mapping[str, Mapping[str, Any]]) -> None:
+    With a ``trial``, code runs in this process only after it has passed that. What lies in ``trusted_dir`` ships with
+    the server, and is not tried.
+    """
+
+    def __init__(
+        self,
+        *,
+        timeout_secs: float,
+        compatibility: Mode,
+        configs: Mapping[str, Mapping[str, Any]],
+        trial: Trial | None = None,
+        trusted_dir: Path | None = None,
+    ) -> None:
         self._timeout_secs = timeout_secs
-        self._compatibility = compatibility
-        self._configs = configs
+        self._rules = Rules(compatibility=compatibility, configs=configs)
+        self._trial = trial
+        self._trusted_dir = trusted_dir
         self._numbers = itertools.count(1)
 
     def load(self, source: Source | Unreadable) -> Generation | Failure:
         """Load a plugin that does not serve yet; nothing that its code does at load comes through but the result."""
         if isinstance(source, Unreadable):
             return Failure(sentence=source.sentence)
+        number = next(self._numbers)
+        if self._trial is not None and source.path.parent != self._trusted_dir:
+            failure = self._trial.run(source, number, self._rules)
+            if failure is not None:
+                return failure
+        # What went well in the trial may still hang here, where the world is another one.
         try:
-            return within(self._timeout_secs, lambda: self._attempt(source), discard=_discard)
+            return within(self._timeout_secs, lambda: attempt(source, number, self._rules), discard=_discard)
         except TimeoutError:
             secs = f"{self._timeout_secs:g} seconds"
             return Failure(sentence=f"{source.file}: it did not load within the {secs} of plugins.load_timeout_secs")
 
-    def _attempt(self, source: Source) -> Generation | Failure:
-        space = CodeSpace(source, number := next(self._numbers))
-        attempt = _Attempt(source, space)
-        try:
-            attempt.create()
-            self._check_api(attempt.metadata)
-            attempt.configure(self._configs.get(attempt.metadata.name))
-        except LoadError as error:
-            space.close()
-            return Failure(sentence=f"{source.file}: {error}", traceback=error.trace, metadata=attempt.told)
-        return Generation(
-            number=number, metadata=attempt.metadata, source=source, config=attempt.config, plugin=attempt.plugin, space=space
-        )
 
-    def _check_api(self, metadata: PluginMetadata) -> None:
-        try:
-            fits = is_compatible(metadata.api, API_VERSION, self._compatibility)
-        except ValueError as error:
-            raise LoadError(f"its metadata is not valid: api {error}") from None
-        if not fits:
-            version = ".".join(map(str, API_VERSION))
-            raise LoadError(
-                f"it works with the contract {metadata.api}, and this server has {version}"
-                f" (plugins.version_compatibility is {self._compatibility})"
-            )
+def attempt(source: Source, number: int, rules: Rules, witness: Witness | None = None) -> Generation | Failure:
+    """Load a plugin as generation ``number`` in this thread: it may hang, or end the process."""
+    space = CodeSpace(source, number)
+    under_way = _Attempt(source, space, witness or _unseen)
+    try:
+        under_way.create()
+        _check_api(under_way.metadata, rules.compatibility)
+        under_way.configure(rules.configs.get(under_way.metadata.name))
+    except LoadError as error:
+        space.close()
+        return Failure(sentence=f"{source.file}: {error}", traceback=error.trace, metadata=under_way.told)
+    return Generation(
+        number=number,
+        metadata=under_way.metadata,
+        source=source,
+        config=under_way.config,
+        plugin=under_way.plugin,
+        space=space,
+    )
+
+
+def _unseen(_step: str, _metadata: PluginMetadata | None) -> None:
+    """Witness nothing."""
+
+
+def _check_api(metadata: PluginMetadata, compatibility: Mode) -> None:
+    try:
+        fits = is_compatible(metadata.api, API_VERSION, compatibility)
+    except ValueError as error:
+        raise LoadError(f"its metadata is not valid: api {error}") from None
+    if not fits:
+        version = ".".join(map(str, API_VERSION))
+        raise LoadError(
+            f"it works with the contract {metadata.api}, and this server has {version}"
+            f" (plugins.version_compatibility is {compatibility})"
+        )
 
 
 class _Attempt:
@@ -72,9 +124,10 @@ class _Attempt:
     plugin: Any
     config: Any
 
-    def __init__(self, source: Source, space: CodeSpace) -> None:
+    def __init__(self, source: Source, space: CodeSpace, witness: Witness) -> None:
         self._source = source
         self._space = space
+        self._witness = witness
         self.told: PluginMetadata | None = None
 
     @property
@@ -88,12 +141,15 @@ class _Attempt:
         stem = self._source.path.stem
         if stem in sys.stdlib_module_names:
             raise LoadError(f"it is named like Python's own module {stem!r}, which its imports would mistake it for; rename it")
+        self._witness("while it was imported", None)
         module = self._imported()
         own = self._space.shown_as
+        self._witness("in create_plugin()", None)
         with plugin_code("create_plugin() failed", own=own):
             signatures.check_entry(module)
             self.plugin = module.create_plugin()
             signatures.check_plugin(self.plugin)
+        self._witness("in metadata()", None)
         with plugin_code("metadata() failed", own=own):
             self.told = metadatas.checked(self.plugin.metadata())
 
@@ -101,11 +157,13 @@ class _Attempt:
         """Decode the configured options, and see whether a codec with them has what the plugin promises."""
         where = f"plugins.plugin_configs.{self.metadata.name}"
         own = self._space.shown_as
+        self._witness("while its options were made", self.told)
         with plugin_code("its options could not be made", own=own):
             try:
                 self.config = decode(self.plugin.config_type, values, where=where)
             except OptionError as error:
                 raise LoadError(f"its configuration is not valid: {error}") from None
+        self._witness("in create_format()", self.told)
         with plugin_code("create_format() failed with the configured options", own=own):
             codec = self.plugin.create_format(self.config)
             signatures.check_format(codec, self.metadata.capabilities)

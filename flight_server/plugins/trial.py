@@ -1,0 +1,148 @@
+"""The trial of a plugin: its bytes are loaded and put to work in a child process first, where they can hurt nobody."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+import structlog
+
+from flight_server.config import PluginLimits
+from flight_server.errors import Busy
+from flight_server.nursery import frames
+from flight_server.nursery.child import Child
+from flight_server.nursery.ending import Ending
+from flight_server.nursery.nursery import Nursery
+from flight_server.plugins import metadata as metadatas
+from flight_server.plugins.candidate import Answer, Question, Step, Word
+from flight_server.plugins.failure import SENTENCE_CHARS, TRACEBACK_CHARS, Failure, LoadError
+from flight_server.plugins.loader import Rules
+from flight_server.plugins.source import Source
+from format_plugins.contract import PluginMetadata
+
+#: A child says no more than this at once.
+_WORD_BYTES = 256 << 10
+#: A child that has closed its connection ends soon, or is killed.
+_END_SECS = 1.0
+#: A trial that ended with the process that it was forked from is held again, so often in all.
+_TRIES = 3
+
+
+class Trial:
+    """Tries each plugin in a child of ``nursery``, for at most ``timeout_secs`` and within ``limits``."""
+
+    def __init__(self, nursery: Nursery, *, timeout_secs: float, limits: PluginLimits) -> None:
+        self._nursery = nursery
+        self._timeout_secs = timeout_secs
+        self._limits = limits
+        self._words: msgspec.msgpack.Decoder[Word] = msgspec.msgpack.Decoder(Word)
+        self._log = structlog.get_logger("flight_server.plugins")
+
+    def run(self, source: Source, number: int, rules: Rules) -> Failure | None:
+        """Try the plugin that would become generation ``number``; None when nothing speaks against it.
+
+        A failure names what the plugin was doing, carries the author's traceback, and who the plugin would have been as
+        far as it could say.
+        """
+        question = _question(source, number, rules)
+        ended = ""
+        for _ in range(_TRIES):
+            try:
+                child = self._nursery.child("trial", plugin=source.file, limits=self._limits)
+            except Busy as error:
+                return Failure(sentence=f"{source.file}: it could not be tried: {error}")
+            with child:
+                hearing = _Hearing(child, self._words)
+                outcome = hearing.hold(question, self._timeout_secs)
+            if isinstance(outcome, Answer):
+                return self._judged(outcome, source)
+            if outcome.kind != "lost":
+                return _crash(source, outcome, hearing.last)
+            ended = outcome.sentence
+        return Failure(sentence=f"{source.file}: it could not be tried: each time it {ended}")
+
+    def _judged(self, answer: Answer, source: Source) -> Failure | None:
+        if answer.remark is not None:
+            self._log.warning("a plugin was tried, with a remark", plugin=source.file, remark=answer.remark[:SENTENCE_CHARS])
+        if (failure := answer.failure) is None:
+            return None
+        return Failure(
+            sentence=failure.sentence[: SENTENCE_CHARS + len(source.file) + 2],
+            traceback=failure.traceback[-TRACEBACK_CHARS:],
+            metadata=_known(failure.metadata),
+        )
+
+
+def _question(source: Source, number: int, rules: Rules) -> bytes:
+    question = Question(
+        path=str(source.path.absolute()),
+        files=source.files,
+        sha256=source.sha256,
+        is_package=source.is_package,
+        number=number,
+        compatibility=rules.compatibility,
+        configs=rules.configs,
+    )
+    return msgspec.msgpack.encode(question)
+
+
+class _Hearing:
+    """One child that is asked the question; ``last`` is the last step that it told."""
+
+    def __init__(self, child: Child, words: msgspec.msgpack.Decoder[Word]) -> None:
+        self._child = child
+        self._words = words
+        self.last = Step("before it was imported")
+
+    def hold(self, question: bytes, timeout_secs: float) -> Answer | Ending:
+        """Return the child's answer, or how it ended without one."""
+        deadline = time.monotonic() + timeout_secs
+        try:
+            frames.send(self._child.connection, question, deadline=deadline)
+            while (message := frames.receive(self._child.connection, limit_bytes=_WORD_BYTES, deadline=deadline)) is not None:
+                word = self._words.decode(message)
+                if isinstance(word, Answer):
+                    return word
+                self.last = word
+        except TimeoutError:
+            self._child.kill(f"it took longer than {timeout_secs:g} s (plugins.load_timeout_secs)", with_last_words=True)
+        except (frames.FrameError, msgspec.MsgspecError):
+            self._child.kill()
+            return replace(self._ending(), kind="killed", sentence="wrote on its connection to the server")
+        except OSError:  # it has ended
+            pass
+        return self._ending()
+
+    def _ending(self) -> Ending:
+        try:
+            return self._child.wait(_END_SECS)
+        except TimeoutError:
+            self._child.kill("it closed its connection to the server")
+            return self._child.wait()
+
+
+def _crash(source: Source, ending: Ending, last: Step) -> Failure:
+    return Failure(
+        sentence=f"{source.file}: it {ending.sentence} {last.doing[:SENTENCE_CHARS]}",
+        traceback=_last_words(ending.output)[-TRACEBACK_CHARS:],
+        metadata=_known(last.metadata),
+    )
+
+
+def _last_words(output: str) -> str:
+    """Return what a child that died said last: where its code was, as far as the author's goes, or whatever it printed."""
+    _, fatal, rest = output.rpartition("Fatal Python error: ")
+    if not fatal:
+        return output
+    lines = f"{fatal}{rest}".splitlines()
+    ours = next((number for number, line in enumerate(lines) if "/flight_server/" in line), len(lines))
+    return "\n".join(lines[:ours])
+
+
+def _known(metadata: PluginMetadata | Any) -> PluginMetadata | None:  # noqa: ANN401 - a child's word for it
+    try:
+        return None if metadata is None else metadatas.checked(metadata)
+    except LoadError:
+        return None
