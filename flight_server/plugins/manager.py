@@ -13,6 +13,7 @@ import structlog
 
 from flight_server.config import PluginsConfig
 from flight_server.errors import BadRequest, Internal, PluginFailed
+from flight_server.nursery.nursery import Nursery
 from flight_server.plugins.changes import Change
 from flight_server.plugins.deployment import Deployment
 from flight_server.plugins.drain import Drain
@@ -27,6 +28,7 @@ from flight_server.plugins.scanner import scan, sign
 from flight_server.plugins.security import Guard, Refused
 from flight_server.plugins.source import Source, Unreadable, read
 from flight_server.plugins.status import PluginStatus, statuses
+from flight_server.plugins.trial import Trial
 from flight_server.plugins.watcher import Watcher
 from format_plugins.spelling import nearest
 
@@ -47,6 +49,7 @@ class PluginManager:
         builtin_dir: Path | None = None,
     ) -> None:
         self.registry = Registry()
+        self.nursery = Nursery()
         self._config = config
         self._clock = clock
         self._builtin_dir = builtin_dir or Path(str(files("format_plugins.builtin")))
@@ -63,6 +66,8 @@ class PluginManager:
             timeout_secs=config.load_timeout_secs,
             compatibility=config.version_compatibility,
             configs=config.plugin_configs,
+            trial=Trial(self.nursery, timeout_secs=config.load_timeout_secs, limits=config.limits),
+            trusted_dir=self._builtin_dir,
         )
         self._drain = Drain(config.drain_timeout_secs, clock=clock)
         self._publisher = Publisher(self.registry, self._drain, override=config.override)
@@ -74,7 +79,12 @@ class PluginManager:
         self._log = structlog.get_logger("flight_server.plugins")
 
     def start(self) -> None:
-        """Load the formats that ship and what lies in the folder, then follow the folder if the configuration says so."""
+        """Load the formats that ship and what lies in the folder, then follow the folder if the configuration says so.
+
+        Call it before the server starts gRPC: it starts the process that child processes are forked from.
+        """
+        if self._config.enable_plugins:
+            self.nursery.start()
         with self._passing:
             shipped = {name: self._builtin_dir / name for name in scan(self._builtin_dir)}
             self._apply({f"builtin/{name}": self._read(path) for name, path in shipped.items()}, ())
@@ -94,6 +104,7 @@ class PluginManager:
             self._reconciler.stop()
         if self._watcher is not None:
             self._watcher.stop()
+        self.nursery.stop()
         self._reconciler = self._watcher = None
         with self._passing:
             self._publisher.publish({})
