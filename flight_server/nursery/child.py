@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import threading
@@ -15,7 +16,9 @@ from flight_server.nursery.ending import Death, Ending, ending, lost
 from flight_server.nursery.output import Budget, Output
 
 #: How long a child that is killed has to say where it is.
-_LAST_WORDS_SECS = 0.2
+_LAST_WORDS_SECS = 1.0
+#: How long the system may take to end a process that was killed.
+_DYING_SECS = 1.0
 
 
 class Child:
@@ -56,11 +59,11 @@ class Child:
     def kill(self, why: str = "", *, with_last_words: bool = False) -> None:
         """Kill it, if it still runs; ``why`` completes "was killed: ".
 
-        ``with_last_words`` lets it write where its Python code is to its standard error first, which takes it
-        a fifth of a second at the most.
+        ``with_last_words`` lets it write where its Python code is to its standard error first, and waits for that,
+        a second at the most.
         """
         with self._guard:
-            if self._killed_for is None and self._process >= 0:
+            if self._killed_for is None:
                 self._killed_for = why
         if with_last_words:
             self._signal(signal.SIGABRT)
@@ -87,7 +90,10 @@ class Child:
 
     def was_born(self, pid: int, process: int) -> None:
         """Take note that it runs as ``pid``; ``process`` is a descriptor of it, which is the child's from now on."""
-        self._process = process
+        with self._guard:
+            self._process = process
+        if self._killed_for is not None:  # whoever ordered it could not wait for it
+            self._signal(signal.SIGKILL)
         self._birth.set_result(pid)
 
     def has_ended(self, death: Death) -> None:
@@ -98,6 +104,8 @@ class Child:
     def was_lost(self, why: str) -> None:
         """Take note that nobody will tell how it ends: it is killed, or was never born."""
         self._signal(signal.SIGKILL)
+        if self._process >= 0:
+            _wait_for(self._process)
         output = self._closed()
         if not self._birth.done():
             self._birth.set_exception(ChildLost(why))
@@ -129,3 +137,10 @@ class Child:
 
 class ChildLost(Exception):
     """The child was not born: the prepared parent refused, or ended."""
+
+
+def _wait_for(process: int) -> None:
+    """Wait until a process that was killed has ended, given a descriptor of it."""
+    end = select.poll()
+    end.register(process, select.POLLIN)
+    end.poll(_DYING_SECS * 1000)

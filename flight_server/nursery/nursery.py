@@ -42,6 +42,7 @@ class Nursery:
         self._watch: Watch | None = None
         self._ready = False
         self._children: dict[int, Child] = {}
+        self._begun = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._log = structlog.get_logger("flight_server.nursery")
@@ -58,12 +59,17 @@ class Nursery:
         return len(self._children)
 
     def start(self) -> None:
-        """Start the prepared parent, and return while it is importing. Call it before the server starts gRPC."""
+        """Start the prepared parent, and return while it is importing. Call it before the server starts gRPC.
+
+        A second time nothing happens.
+        """
+        if self._thread is not None:
+            return
         self._stopping.clear()
+        self._begun.clear()
         self._thread = threading.Thread(target=self._run, name="nursery", daemon=True)
         self._thread.start()
-        with self._changed:
-            self._changed.wait_for(lambda: self._watch is not None, BIRTH_SECS)
+        self._begun.wait(BIRTH_SECS)
 
     def stop(self) -> None:
         """End the parent and every child; return when they have gone. A second time, or unstarted, nothing happens."""
@@ -107,9 +113,7 @@ class Nursery:
                 left = max(deadline - time.monotonic(), 0)
                 self._changed.wait_for(lambda: self._ready or self._thread is None or self._stopping.is_set(), left)
                 if self._watch is None or not self._ready or self._stopping.is_set():
-                    child.was_lost(
-                        "the nursery is stopped" if left else "the process that it would be forked from does not start"
-                    )
+                    child.was_lost("the nursery is not running" if left else "the process that forks them does not start")
                     return child
                 self._children[order.id] = child
                 # Should the parent have gone, the nursery's thread finds out and tells the child so.
@@ -130,6 +134,7 @@ class Nursery:
                 self._follow(Watch(self._tasks, self._children, self._log))
             except Exception:  # noqa: BLE001 - logged, with its traceback; the next parent follows
                 self._log.exception("the prepared parent of children cannot be followed")
+                self._begun.set()
             if time.monotonic() - began > _LAST_PAUSE_SECS:
                 pause = _FIRST_PAUSE_SECS
             self._stopping.wait(pause)
@@ -141,7 +146,7 @@ class Nursery:
             self._watch = watch
             if self._stopping.is_set():
                 watch.end()
-            self._changed.notify_all()
+        self._begun.set()
         try:
             watch.follow(self._take_orders)
         finally:

@@ -49,13 +49,12 @@ class Watch:
         """Return when the parent has ended; ``ready`` is called when it takes orders."""
         self._selector.register(self.control, selectors.EVENT_READ)
         while True:
-            flood = False
-            for key, _ in self._selector.select():
-                if key.data is not None:
-                    flood |= self._pump(key.data)
-                elif not self._take_report(ready):
-                    return
-            if flood:
+            ready_now = [key.data for key, _ in self._selector.select()]
+            flood = [self._pump(output) for output in ready_now if output is not None]
+            # Last: a report of a child's end closes outputs, which may be among those that were ready.
+            if None in ready_now and not self._take_report(ready):
+                return
+            if any(flood):
                 time.sleep(_FLOOD_PAUSE_SECS)
 
     def end(self) -> None:

@@ -1,0 +1,38 @@
+"""Tasks that tests have child processes do, and the nursery that has them; no test is in here."""
+
+from contextlib import contextmanager
+from pathlib import Path
+
+from flight_server.nursery import frames
+from flight_server.nursery.nursery import Nursery
+
+TASKS = {"run": "nursery_tasks:run"}
+
+
+def run(connection):
+    """Execute the Python text that comes first; it may ``say`` something, and ``hear`` more."""
+    text = frames.receive(connection, limit_bytes=1 << 20).decode()
+
+    def say(word):
+        frames.send(connection, str(word).encode())
+
+    exec(text, {"connection": connection, "say": say, "hear": lambda: frames.receive(connection, limit_bytes=1 << 20)})  # noqa: S102
+
+
+@contextmanager
+def running():
+    """A nursery whose children run any text."""
+    nursery = Nursery(TASKS)
+    nursery.start()
+    try:
+        yield nursery
+    finally:
+        nursery.stop()
+
+
+def is_alive(pid):
+    """Whether a process runs: neither gone nor a zombie."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
+    except OSError:
+        return False
