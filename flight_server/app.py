@@ -45,6 +45,7 @@ class Server:
             self._store = Store.open(config.store)
             undo.callback(self._store.close)
             self._plugins = PluginManager(config.plugins)
+            # Before gRPC is: it starts the process that child processes are forked from.
             self._plugins.start()
             undo.callback(self._plugins.stop)
             self._progress = Progress(config.server.progress_interval_secs)
