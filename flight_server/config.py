@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from format_plugins.options import option as setting
+
+_SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,9 +71,27 @@ class PluginsConfig:
     settle_ms: int = setting(150, "how long a file must be still before it is loaded", unit="milliseconds")
     rescan_secs: float = setting(2.0, "how often the folder is scanned without being told to", unit="seconds")
     max_plugin_bytes: int = setting(32 << 20, "a plugin, all files of its package together, may be this long", unit="bytes")
+    state_dir: str | None = setting(
+        None, "where the last good bytes of plugins are kept for restarts; the folder plugins in store.path if left out"
+    )
+    audit_log: str | None = setting(
+        None, "the file that has a line of JSON for each step of each plugin; audit.jsonl in the state folder if left out"
+    )
+    allow: dict[str, str | list[str]] = setting(
+        {}, "the sha256, or several, that the plugin of each name may have; when there are any, nothing else is loaded"
+    )
+    quarantine_crashes: int = setting(3, "a dropped plugin that crashes so often in quarantine_secs is put aside; 0: never")
+    quarantine_secs: float = setting(60.0, "in what time quarantine_crashes crashes are too many", unit="seconds")
     override: list[str] = setting([], "names of formats that a dropped plugin may take over from the ones that ship")
     plugin_configs: dict[str, dict[str, Any]] = setting({}, "options of each plugin by its name, laid over its own defaults")
     limits: PluginLimits = field(default_factory=PluginLimits)
+
+    def __post_init__(self) -> None:
+        """Refuse hashes that are none: they would refuse every plugin."""
+        for name, listed in self.allow.items():
+            for each in [listed] if isinstance(listed, str) else listed:
+                if not _SHA256.fullmatch(each):
+                    raise ValueError(f"allow.{name}: {each!r:.80} is no sha256, which has 64 hexadecimal digits")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -21,12 +21,13 @@ def lines(version="1.0.0", *, name="lines", extensions=(".lines",), api=">=1,<2"
 
 
 @contextmanager
-def started(folder, *, builtin_dir=None, **settings):
-    """A manager of ``folder`` without the formats that ship, unless ``builtin_dir`` has some."""
+def started(folder, *, builtin_dir=None, parts=None, **settings):
+    """A manager of ``folder`` without the formats that ship, unless ``builtin_dir`` has some; ``parts`` go to it as they are."""
     nothing = folder.parent / "no formats that ship"
     if builtin_dir is None:
         nothing.mkdir(exist_ok=True)
-    manager = PluginManager(PluginsConfig(plugin_dir=str(folder), **settings), builtin_dir=builtin_dir or nothing)
+    config = PluginsConfig(plugin_dir=str(folder), **settings)
+    manager = PluginManager(config, builtin_dir=builtin_dir or nothing, **(parts or {}))
     manager.start()
     try:
         yield manager

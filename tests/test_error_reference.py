@@ -86,7 +86,7 @@ def test_what_the_page_calls_reserved_is_raised_nowhere():
 
 
 def test_each_code_that_is_sent_has_an_example_that_a_test_provokes():
-    elsewhere = {"limit_exceeded", "plugin_failed", "shutting_down", "storage_full", "internal"}
+    elsewhere = {"limit_exceeded", "plugin_failed", "plugin_crashed", "shutting_down", "storage_full", "internal"}
     assert set(PROVOKED) | elsewhere == set(CODES) - RESERVED
 
 

@@ -361,7 +361,7 @@ def test_statuses_are_not_held_up_by_a_plugin_that_loads(folder, manager):
     put(folder, "import time; time.sleep(1)\n" + lines())
     thread = threading.Thread(target=manager.reload)
     thread.start()
-    assert manager.statuses() == []
+    eventually(lambda: [status.state for status in manager.statuses()] == ["verified"], secs=1)
     assert manager.health()["loaded"] == 0
     thread.join()
     assert version_of(manager) == "1.0.0"

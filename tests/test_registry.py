@@ -175,6 +175,7 @@ def test_lookups_during_two_hundred_reloads_see_whole_snapshots_only(folder, man
 class Space:
     """Stands for a plugin's modules and counts how often they are removed."""
 
+    name = "space@1"
     closed = 0
 
     def close(self):

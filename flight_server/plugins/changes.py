@@ -12,13 +12,17 @@ from flight_server.plugins.ledger import Ledger
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """One plugin that began to serve, was replaced, went, or was turned down; ``trace`` is for the log only."""
+    """One plugin that began to serve, was replaced, went, or was turned down; ``trace`` is for the log only.
+
+    ``replaced`` is the generation that served before; ``sha256`` of what was turned down is that of the bytes last tried.
+    """
 
     plugin: str
     action: Literal["loaded", "replaced", "removed", "rejected"]
     file: str
     origin: Origin
     generation: int | None = None
+    replaced: int | None = None
     sha256: str | None = None
     error: str | None = None
     trace: str = ""
@@ -34,7 +38,7 @@ def changes(before: Ledger, after: Ledger) -> Iterator[Change]:
         old, new = before.deployments.get(key), after.deployments.get(key)
         if new is None:
             if old is not None and old.active is not None:
-                yield _change(old, "removed", generation=old.active.number)
+                yield _change(old, "removed", generation=old.active.number, replaced=old.active.number)
             continue
         if new.failure is not None and new.failures != (old.failures if old else 0):
             yield _change(new, "rejected", error=new.failure.sentence, trace=new.failure.traceback)
@@ -42,8 +46,9 @@ def changes(before: Ledger, after: Ledger) -> Iterator[Change]:
         served = key in before.serving
         if key in after.serving:
             if not served or new.active is not was:
-                yield _change(new, "replaced" if served else "loaded", generation=_number(new))
-        elif new.origin == "folder" and (served or new.active is not was):
+                before_it = _number(old) if old is not None and served else None
+                yield _change(new, "replaced" if served else "loaded", generation=_number(new), replaced=before_it)
+        elif new.active is not None and new.origin == "folder" and (served or new.active is not was):
             yield _change(new, "rejected", generation=_number(new), error=after.conflicts[key][0])
 
 
@@ -52,7 +57,9 @@ def _number(deployment: Deployment) -> int | None:
 
 
 def _change(deployment: Deployment, action: Any, **more: Any) -> Change:  # noqa: ANN401 - passed on to Change's own types
-    if deployment.active is not None and action != "rejected":
+    if action == "rejected":
+        more["sha256"] = deployment.tried_sha256
+    elif deployment.active is not None:
         more["sha256"] = deployment.active.source.sha256
     name = deployment.claimed if action == "rejected" else deployment.name
     return Change(plugin=name, action=action, file=deployment.file, origin=deployment.origin, **more)

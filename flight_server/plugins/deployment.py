@@ -6,11 +6,15 @@ from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Literal, TypeAlias
 
+from flight_server.plugins.admission import Outcome
 from flight_server.plugins.failure import Failure
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.source import Source
 
 Origin: TypeAlias = Literal["builtin", "folder"]
+Held: TypeAlias = Literal["rolled back", "quarantined"] | None
+
+_SHA256_CHARS = 64
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,7 +22,8 @@ class Deployment:
     """One file's record; replaced, never changed.
 
     ``tried`` is the digest last tried, ``active`` the last good generation, ``previous`` the bytes of the one before it,
-    and ``failure`` says why the bytes last tried do not serve. ``followed`` files come and go with the plugin folder.
+    and ``failure`` says why the bytes last tried do not serve. ``held`` says why other bytes than the file's serve although
+    the file's loaded, until the file changes. ``followed`` files come and go with the plugin folder.
     """
 
     file: str
@@ -30,6 +35,8 @@ class Deployment:
     failure: Failure | None = None
     loads: int = 0
     failures: int = 0
+    load_ms: float | None = None
+    held: Held = None
 
     @property
     def name(self) -> str:
@@ -45,11 +52,17 @@ class Deployment:
             return self.failure.metadata.name
         return PurePath(self.file).stem if self.active is None else self.active.metadata.name
 
-    def tried_with(self, outcome: Generation | Failure, digest: str) -> Deployment:
-        """Return the record after a load of ``digest``: a failure leaves what serves as it is."""
-        if isinstance(outcome, Failure):
-            return replace(self, tried=digest, failure=outcome, failures=self.failures + 1)
-        return replace(self.put(outcome), tried=digest, failure=None)
+    @property
+    def tried_sha256(self) -> str | None:
+        """The hash of the bytes last tried, None when they could not be read."""
+        return self.tried if len(self.tried) == _SHA256_CHARS else None
+
+    def tried_with(self, outcome: Outcome) -> Deployment:
+        """Return the record after a load: a failure leaves what serves as it is."""
+        tried = replace(self, tried=outcome.sha256, load_ms=outcome.took_ms, held=None)
+        if isinstance(outcome.result, Failure):
+            return replace(tried, failure=outcome.result, failures=self.failures + 1)
+        return replace(tried.put(outcome.result), failure=None)
 
     def put(self, generation: Generation) -> Deployment:
         """Return the record with ``generation`` serving; the bytes that it replaces can be put back."""
@@ -57,3 +70,9 @@ class Deployment:
         if self.active is not None and self.active.source.sha256 != generation.source.sha256:
             previous = self.active.source
         return replace(self, active=generation, previous=previous, loads=self.loads + 1)
+
+    def revoked(self, why: str) -> Deployment:
+        """Return the record of bytes that serve and may not any more."""
+        metadata = self.active.metadata if self.active else None
+        failure = Failure(sentence=why, metadata=metadata)
+        return replace(self, active=None, failure=failure, failures=self.failures + 1, held=None)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,9 +10,6 @@ import structlog
 
 from flight_server.plugins.deployment import Deployment
 from flight_server.plugins.generation import Generation
-
-# A full collection stops every thread for some tens of milliseconds: many retirements share one.
-COLLECT_SECS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,15 +22,20 @@ class Draining:
 
 
 class Drain:
-    """Takes in superseded generations; safe for threads."""
+    """Takes in superseded generations; safe for threads. ``retire`` is given each that nobody holds any more."""
 
-    def __init__(self, timeout_secs: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        timeout_secs: float,
+        *,
+        retire: Callable[[Generation, Deployment], None],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._timeout_secs = timeout_secs
+        self._retire = retire
         self._clock = clock
         self._draining: dict[int, Draining] = {}
         self._reported: set[int] = set()
-        self._retired = False
-        self._collected_at = clock()
 
     def begin(self, generation: Generation, deployment: Deployment) -> None:
         """Supersede ``generation``; it is gone from here when its last lease is released."""
@@ -46,11 +47,7 @@ class Drain:
         return tuple(self._draining.copy().values())
 
     def sweep(self) -> None:
-        """Report what streams hold for too long, and now and then give back the memory of what was retired.
-
-        The code of a plugin is full of reference cycles, and Python's own collector may let dozens of dead generations
-        pile up before it looks at them.
-        """
+        """Report, once, what streams hold for too long."""
         now = self._clock()
         for each in self.waiting():
             number = each.generation.number
@@ -63,12 +60,9 @@ class Drain:
                     leases=each.generation.leases,
                     held_secs=round(now - each.since, 1),
                 )
-        if self._retired and now - self._collected_at >= COLLECT_SECS:
-            self._retired = False
-            self._collected_at = now
-            gc.collect()
 
     def _farewell(self, generation: Generation) -> None:
-        self._draining.pop(generation.number, None)
+        drained = self._draining.pop(generation.number, None)
         self._reported.discard(generation.number)
-        self._retired = True
+        if drained is not None:
+            self._retire(generation, drained.deployment)

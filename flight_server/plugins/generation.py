@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from flight_server.plugins.codespace import CodeSpace
+from flight_server.plugins.pins import plant
 from flight_server.plugins.source import Source
 from format_plugins.contract import FormatPlugin, PluginMetadata
 
@@ -27,6 +28,9 @@ class Generation:
         self.config: Any = config
         self.plugin: FormatPlugin | None = plugin
         self.loaded_at = time.time()
+        self.canaries = plant(space.name)
+        #: In words, what its load left in the process.
+        self.left: tuple[str, ...] = ()
         self._space = space
         self._holders: set[object] = set()
         self._superseded = False
@@ -36,6 +40,11 @@ class Generation:
     def shown_as(self) -> tuple[str, ...]:
         """What the file names in this plugin's code objects begin with."""
         return self._space.shown_as
+
+    @property
+    def code_name(self) -> str:
+        """What the names of its modules are, or begin with."""
+        return self._space.name
 
     @property
     def leases(self) -> int:

@@ -97,7 +97,12 @@ class _Claims:
             for each in self._deployments.values()
             if each.failure is not None and each.claimed not in formats
         }
-        return RegistrySnapshot(MappingProxyType(formats), MappingProxyType(self.extensions), MappingProxyType(rejected))
+        return RegistrySnapshot(
+            formats=MappingProxyType(formats),
+            extensions=MappingProxyType(self.extensions),
+            rejected=MappingProxyType(rejected),
+            quarantined=frozenset(each.claimed for each in self._deployments.values() if each.held == "quarantined"),
+        )
 
     def _take_over(self, key: str, shipped: str) -> None:
         name = self._deployments[key].name

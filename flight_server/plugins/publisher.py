@@ -6,19 +6,25 @@ from collections.abc import Collection, Mapping
 
 import structlog
 
+from flight_server.plugins.audit import AuditLog, Event, Transition
 from flight_server.plugins.changes import Change, changes
 from flight_server.plugins.deployment import Deployment
 from flight_server.plugins.drain import Drain
+from flight_server.plugins.keeper import Keeper
 from flight_server.plugins.ledger import Ledger, resolve
 from flight_server.plugins.registry import Registry
+
+_EVENTS: Mapping[str, Event] = {"loaded": "active", "replaced": "active", "removed": "undeployed", "rejected": "rejected"}
 
 
 class Publisher:
     """The only one that changes the registry. One thread at a time publishes; anybody may read."""
 
-    def __init__(self, registry: Registry, drain: Drain, *, override: Collection[str]) -> None:
+    def __init__(self, registry: Registry, drain: Drain, keeper: Keeper, audit: AuditLog, *, override: Collection[str]) -> None:
         self._registry = registry
         self._drain = drain
+        self._keeper = keeper
+        self._audit = audit
         self._override = override
         self._ledger = Ledger()
         self._log = structlog.get_logger("flight_server.plugins")
@@ -29,18 +35,49 @@ class Publisher:
         return self._ledger
 
     def publish(self, deployments: Mapping[str, Deployment]) -> list[Change]:
-        """Make ``deployments`` what serves, in one assignment, let go of what they no longer hold, and log what changed."""
+        """Make ``deployments`` what serves, in one assignment, let go of what they no longer hold, and tell what changed."""
+        before = self._ledger
+        self._replace(deployments)
+        changed = list(changes(before, self._ledger))
+        for change in changed:
+            self._log_change(change)
+            self._audit.note(
+                Transition(
+                    event=_EVENTS[change.action],
+                    plugin=change.plugin,
+                    file=change.file,
+                    from_generation=change.replaced,
+                    to_generation=None if change.action == "removed" else change.generation,
+                    sha256=change.sha256,
+                    reason=change.error,
+                )
+            )
+        self._keeper.offer(deployments)
+        return changed
+
+    def clear(self) -> None:
+        """Serve nothing: the server stops. What is kept for its next start stays."""
+        self._replace({})
+
+    def _replace(self, deployments: Mapping[str, Deployment]) -> None:
         before, after = self._ledger, resolve(deployments, self._override)
         self._registry.replace(after.snapshot)
         self._ledger = after
         kept = {generation.number for _, generation in after.generations()}
         for deployment, generation in before.generations():
-            if generation.number not in kept:
-                self._drain.begin(generation, deployment)
-        changed = list(changes(before, after))
-        for change in changed:
-            self._log_change(change)
-        return changed
+            if generation.number in kept:
+                continue
+            self._audit.note(
+                Transition(
+                    event="draining",
+                    plugin=generation.metadata.name,
+                    file=deployment.file,
+                    from_generation=generation.number,
+                    sha256=generation.source.sha256,
+                    reason=f"{generation.leases} streams hold it" if generation.leases else None,
+                )
+            )
+            self._drain.begin(generation, deployment)
 
     def _log_change(self, change: Change) -> None:
         fields = {"plugin": change.plugin, "file": change.file, "generation": change.generation, "sha256": change.sha256}

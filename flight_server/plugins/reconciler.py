@@ -19,7 +19,8 @@ class Reconciler:
         self._rescan_secs = rescan_secs
         self._hint = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="plugin-reconciler", daemon=True)
+        self._reviving = threading.Lock()
+        self._thread = self._made()
 
     def start(self) -> None:
         """Look at once, and from then on."""
@@ -28,12 +29,29 @@ class Reconciler:
     def hint(self) -> None:
         """Say that something may have changed; returns at once, from any thread."""
         self._hint.set()
+        self.revive()
+
+    def revive(self) -> None:
+        """Start the thread anew if it has ended without being told to; returns at once, from any thread."""
+        if self._thread.is_alive() or self._thread.ident is None or self._stopping.is_set():
+            return
+        with self._reviving:
+            if not self._thread.is_alive() and not self._stopping.is_set():
+                structlog.get_logger("flight_server.plugins").error(
+                    "the thread that follows the plugin folder ended; a new one follows"
+                )
+                self._thread = self._made()
+                self._thread.start()
 
     def stop(self) -> None:
         """Look no more; a look that is under way is waited for."""
-        self._stopping.set()
+        with self._reviving:
+            self._stopping.set()
         self._hint.set()
         self._thread.join()
+
+    def _made(self) -> threading.Thread:
+        return threading.Thread(target=self._run, name="plugin-reconciler", daemon=True)
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
-from flight_server.errors import UnknownFormat
+from flight_server.errors import PluginCrashed, UnknownFormat
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.lease import Lease
 from flight_server.wire import NATIVE
@@ -24,12 +24,14 @@ class RegistrySnapshot:
     """All that is served at one moment.
 
     ``formats`` by name; ``extensions`` (".csv", lower case) to the name of the format that owns each; ``rejected`` by the
-    name that a plugin would have had, to the sentence that says why it has it not.
+    name that a plugin would have had, to the sentence that says why it has it not; ``quarantined`` the names of which
+    that is because the plugin crashed too often.
     """
 
     formats: Mapping[str, Generation] = field(default_factory=lambda: MappingProxyType({}))
     extensions: Mapping[str, str] = field(default_factory=_nothing)
     rejected: Mapping[str, str] = field(default_factory=_nothing)
+    quarantined: frozenset[str] = frozenset()
 
 
 class Registry:
@@ -51,7 +53,7 @@ class Registry:
         """Hold the generation that serves ``name`` now, until the lease is released.
 
         Raises ``UnknownFormat`` that names the known formats and the nearest, and says so when a rejected plugin would
-        have served it.
+        have served it; and ``PluginCrashed`` when its plugin is in quarantine.
         """
         while True:
             snapshot = self._snapshot
@@ -62,9 +64,11 @@ class Registry:
             if token is not None:  # else it was replaced in this moment: there is a newer snapshot
                 return Lease(generation, token)
 
-    def unknown(self, name: str) -> UnknownFormat:
+    def unknown(self, name: str) -> UnknownFormat | PluginCrashed:
         """Make the error for a format that is not served."""
         snapshot = self._snapshot
+        if name in snapshot.quarantined & snapshot.rejected.keys():
+            return PluginCrashed(f"the format {name!r} is not served: {snapshot.rejected[name]}", format=name)
         known = sorted({*snapshot.formats, NATIVE})
         if name in snapshot.rejected:
             why = f": its plugin was rejected, because of {snapshot.rejected[name]}"

@@ -20,7 +20,8 @@ _LEFT_BY_EDITORS = ("~", ".swp", ".swx", ".swo", ".tmp", ".part", ".pyc", ".orig
 def scan(folder: Path) -> dict[str, Signature]:
     """Return the plugins in ``folder`` by their base names: modules ``*.py``, and folders with an ``__init__.py``.
 
-    Entries whose names begin with ``.`` or ``_`` are none, nor is what editors leave behind. Raises ``OSError`` when the
+    Entries whose names begin with ``.`` or ``_`` are none, nor is what editors leave behind, nor what has a name that is no
+    text. Raises ``OSError`` when the
     folder is not there or cannot be read; an entry that goes away meanwhile is left out.
     """
     with os.scandir(folder) as listing:
@@ -49,9 +50,9 @@ def sign(path: Path) -> Signature:
 def package_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
     """Yield the files of a package, data files too, by their names relative to ``folder``, in order."""
     for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__")
+        folders[:] = sorted(name for name in folders if not name.startswith(".") and name != "__pycache__" and _is_text(name))
         for name in sorted(names):
-            if name.startswith(".") or name.endswith(_LEFT_BY_EDITORS):
+            if name.startswith(".") or name.endswith(_LEFT_BY_EDITORS) or not _is_text(name):
                 continue
             path = Path(parent, name)
             try:
@@ -68,7 +69,16 @@ def newest_change(signature: Signature) -> float:
 
 
 def _is_ignored(name: str) -> bool:
-    return name.startswith((".", "_", "#")) or name.endswith(_LEFT_BY_EDITORS)
+    return name.startswith((".", "_", "#")) or name.endswith(_LEFT_BY_EDITORS) or not _is_text(name)
+
+
+def _is_text(name: str) -> bool:
+    """Say whether a name can be told in JSON: file systems take any bytes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _sign_package(path: Path, status: os.stat_result) -> Signature:

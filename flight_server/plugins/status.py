@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 from flight_server.plugins.deployment import Deployment, Origin
 from flight_server.plugins.drain import Draining
 from flight_server.plugins.ledger import Ledger
+from flight_server.plugins.retirement import Retired
 from format_plugins.contract import PluginCapabilities, PluginMetadata
 
-#: active: serves, from the bytes last tried. degraded: serves, but newer bytes were rejected. rejected: does not serve.
-#: overridden: ships, and gave way to a dropped plugin. draining: its file is gone, and streams still hold it.
-State: TypeAlias = Literal["active", "degraded", "rejected", "overridden", "draining"]
+#: discovered: new, and not still yet. verified: its bytes may run, and it is being tried. active: serves, from the bytes
+#: last tried. degraded: serves, but newer bytes were rejected. rejected: does not serve. quarantined: it crashed too often;
+#: earlier bytes serve if there are some. overridden: ships, and gave way to a dropped plugin. draining: its file is gone, and
+#: streams still hold it. retired: its file is gone, nobody uses it, and something keeps its code in memory.
+State: TypeAlias = Literal[
+    "discovered", "verified", "active", "degraded", "rejected", "quarantined", "overridden", "draining", "retired"
+]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pending:
+    """A file of the plugin folder on its way in."""
+
+    file: str
+    state: Literal["discovered", "verified"]
+    is_written: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,7 +36,9 @@ class PluginStatus:
 
     ``extensions`` are those that select it; ``conflicts`` says what it asked for and did not get. ``generation`` and
     ``sha256`` are of what serves (or would), ``file_sha256`` of the bytes last tried. ``loads`` and ``failures`` count
-    since the file came. ``loaded_at`` is in seconds since 1970. ``draining`` lists its older generations still held.
+    since the file came. ``loaded_at`` is in seconds since 1970, ``load_ms`` how long the last load took, in milliseconds.
+    ``draining`` lists its older generations still held by streams; ``pinned_by`` says what keeps those in memory that no
+    stream holds.
     """
 
     name: str
@@ -43,24 +59,57 @@ class PluginStatus:
     last_error: str | None = None
     conflicts: tuple[str, ...] = ()
     loaded_at: float | None = None
+    load_ms: float | None = None
     draining: tuple[int, ...] = ()
+    pinned_by: tuple[str, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as JSON takes it."""
         return dataclasses.asdict(self)
 
 
-def statuses(ledger: Ledger, draining: Iterable[Draining]) -> Iterator[PluginStatus]:
-    """Yield the status of every plugin file: those that ship first, then in order of file names, then what drains."""
-    held = list(draining)
+def statuses(
+    ledger: Ledger,
+    *,
+    draining: Iterable[Draining],
+    retired: Iterable[Retired] = (),
+    pending: Mapping[str, Pending] | None = None,
+) -> Iterator[PluginStatus]:
+    """Yield the status of every plugin file: those that ship first, then in order of file names, then what is on its way.
+
+    ``retired`` are the generations that something keeps in memory.
+    """
+    held, pinned = list(draining), list(retired)
     files = sorted(ledger.deployments.items(), key=lambda item: (item[1].origin != "builtin", item[1].file, item[0]))
     for key, deployment in files:
-        older = (each.generation.number for each in held if (each.deployment.file, each.deployment.origin) == _id(deployment))
-        yield _status(key, deployment, ledger, tuple(sorted(older)))
+        older = (each.generation.number for each in held if _id(each.deployment) == _id(deployment))
+        status = _status(key, deployment, ledger, tuple(sorted(older)))
+        yield dataclasses.replace(status, pinned_by=_pins(deployment, pinned))
+    for key, each in sorted((pending or {}).items()):
+        if key not in ledger.deployments:
+            yield _pending(each)
     present = {_id(deployment) for _, deployment in files}
-    for each in held:
-        if _id(each.deployment) not in present:
-            yield _serving(each.deployment, each.generation.metadata, "draining", conflicts=())
+    for drained in held:
+        if _id(drained.deployment) not in present:
+            yield _serving(drained.deployment, drained.generation.metadata, "draining", conflicts=())
+    for gone in {_id(each.deployment): each.deployment for each in pinned if _id(each.deployment) not in present}.values():
+        yield PluginStatus(name=gone.name, state="retired", origin=gone.origin, file=gone.file, pinned_by=_pins(gone, pinned))
+
+
+def _pins(deployment: Deployment, retired: Iterable[Retired]) -> tuple[str, ...]:
+    """Say what keeps the old generations of a file in memory; what keeps several is said once."""
+    found: dict[str, list[int]] = {}
+    for each in retired:
+        if _id(each.deployment) == _id(deployment):
+            for pin in each.pinned_by:
+                found.setdefault(pin, []).append(each.number)
+    return tuple(f"generation {', '.join(map(str, numbers))}: {pin}" for pin, numbers in found.items())
+
+
+def _pending(pending: Pending) -> PluginStatus:
+    error = f"{pending.file} is open for writing; it is loaded when it has been closed" if pending.is_written else None
+    name = pending.file.removesuffix(".py")
+    return PluginStatus(name=name, state=pending.state, origin="folder", file=pending.file, last_error=error)
 
 
 def _id(deployment: Deployment) -> tuple[str, str]:
@@ -78,6 +127,8 @@ def _status(key: str, deployment: Deployment, ledger: Ledger, draining: tuple[in
 
 
 def _state(key: str, deployment: Deployment, ledger: Ledger) -> State:
+    if deployment.held == "quarantined":
+        return "quarantined"
     if key in ledger.serving:
         return "active" if deployment.failure is None else "degraded"
     is_overridden = deployment.origin == "builtin" and deployment.name in ledger.snapshot.formats
@@ -95,9 +146,10 @@ def _serving(
         state=state,
         origin=deployment.origin,
         file=deployment.file,
-        file_sha256=deployment.tried if len(deployment.tried) == _SHA256_CHARS else None,
+        file_sha256=deployment.tried_sha256,
         loads=deployment.loads,
         failures=deployment.failures,
+        load_ms=deployment.load_ms,
         last_error=error,
         conflicts=conflicts,
     )
@@ -119,6 +171,3 @@ def _serving(
             loaded_at=active.loaded_at,
         )
     return status
-
-
-_SHA256_CHARS = 64

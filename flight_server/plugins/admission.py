@@ -1,0 +1,70 @@
+"""From a plugin's bytes to what becomes of them: may they run, do they load, and may they serve under their name."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from flight_server.plugins.audit import AuditLog, Event, Transition
+from flight_server.plugins.failure import Failure
+from flight_server.plugins.generation import Generation
+from flight_server.plugins.loader import Loader
+from flight_server.plugins.policy import AllowList
+from flight_server.plugins.source import Source, Unreadable
+from flight_server.plugins.surroundings import Surroundings
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of the bytes with the digest ``sha256``, and how many milliseconds that took."""
+
+    result: Generation | Failure
+    sha256: str
+    took_ms: float
+
+
+class Admission:
+    """Lets plugins in, one at a time. ``allow`` may be replaced."""
+
+    def __init__(
+        self, loader: Loader, audit: AuditLog, allow: AllowList, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self.allow = allow
+        self._loader = loader
+        self._audit = audit
+        self._clock = clock
+
+    def admit(self, source: Source | Unreadable, *, ships: bool = False) -> Outcome:
+        """Load a plugin that does not serve yet. What ``ships`` is not held against the list of what is allowed."""
+        begun = self._clock()
+        result = self._admitted(source, ships=ships)
+        return Outcome(result, source.sha256, round((self._clock() - begun) * 1000, 1))
+
+    def _admitted(self, source: Source | Unreadable, *, ships: bool) -> Generation | Failure:
+        if isinstance(source, Unreadable):
+            return Failure(sentence=source.sentence)
+        self._note("discovered", source, ships=ships)
+        if not ships and (refusal := self.allow.refusal(source)) is not None:
+            return Failure(sentence=refusal)
+        self._note("verified", source, ships=ships)
+        before = Surroundings.now()
+        loaded = self._loader.load(source)
+        if isinstance(loaded, Failure):
+            return loaded
+        loaded.left = tuple(before.left_by(Surroundings.now()))
+        name = loaded.metadata.name
+        if not ships and (refusal := self.allow.refusal_of_name(source, name)) is not None:
+            metadata = loaded.metadata
+            loaded.discard()
+            return Failure(sentence=refusal, metadata=metadata)
+        self._note("tried", source, ships=ships, plugin=name, generation=loaded.number)
+        return loaded
+
+    def _note(
+        self, event: Event, source: Source, *, ships: bool, plugin: str | None = None, generation: int | None = None
+    ) -> None:
+        if not ships:
+            name = plugin or (source.file if source.is_package else source.path.stem)
+            step = Transition(event=event, plugin=name, file=source.file, to_generation=generation, sha256=source.sha256)
+            self._audit.note(step)
