@@ -7,7 +7,9 @@ import json
 import os
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 from urllib.parse import urlsplit
@@ -17,8 +19,9 @@ import structlog
 
 from flight_server.boundary import keep_tracebacks_in
 from flight_server.calls import Calls
-from flight_server.config import Config
-from flight_server.configfile import ConfigError
+from flight_server.config import Config, PluginsConfig
+from flight_server.configfile import ConfigError, differing
+from flight_server.errors import Internal, ServerError
 from flight_server.host import Host
 from flight_server.logs import log_strays
 from flight_server.memory import keep_small
@@ -34,17 +37,20 @@ log = structlog.get_logger("flight_server")
 _SWITCH_INTERVAL_SECS = 0.0005
 #: How long streams that were cut have to unwind before the process ends without them.
 _UNWIND_SECS = 2.0
+#: The settings that a reload takes in.
+_LIVE = frozenset({"plugins.plugin_configs", "plugins.allow"})
 
 
 class Server:
     """A running server; a context manager that serves between its two ends."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, reread: Callable[[], Config] | None = None) -> None:
         self._config = config
+        self._reread = reread
         with ExitStack() as undo:  # what was started when the rest cannot be
             self._store = Store.open(config.store)
             undo.callback(self._store.close)
-            self._plugins = PluginManager(config.plugins)
+            self._plugins = PluginManager(config.plugins, state_dir=_state_dir(config), reread=self._read_again)
             # Before gRPC is: it starts the process that child processes are forked from.
             self._plugins.start()
             undo.callback(self._plugins.stop)
@@ -71,6 +77,14 @@ class Server:
         host = f"[{asked.hostname}]" if ":" in asked.hostname else asked.hostname
         return f"{asked.scheme}://{host}:{self._service.port}"
 
+    def reload(self) -> None:
+        """Bring the plugins in step with their folder and the configuration; what goes wrong is logged."""
+        log.info("reloading: the configuration and the plugin folder are read again")
+        try:
+            self._plugins.reload()
+        except ServerError as error:
+            log.error("not everything could be reloaded", reason=str(error))  # noqa: TRY400 - the sentence says it all
+
     def stop(self) -> bool:
         """Let running streams end, cut them when the time is up, and close. Return whether all of them let go."""
         self._calls.draining = True
@@ -88,27 +102,48 @@ class Server:
         self._store.close()
         return not shutdown.is_alive()
 
+    def _read_again(self) -> tuple[PluginsConfig, list[str]]:
+        """Read the configuration again; return its plugins, and which keys differ from those that the server runs with.
 
-def run(config: Config) -> None:
-    """Serve until SIGTERM or SIGINT, then drain and stop; a second signal stops at once."""
+        Raises ``Internal`` when it cannot be used.
+        """
+        if self._reread is None:
+            return self._config.plugins, []
+        try:
+            fresh = self._reread()
+        except ConfigError as error:
+            log.error("the configuration cannot be used", reason=str(error))  # noqa: TRY400 - the sentence says it all
+            raise Internal("the configuration cannot be used, the log says why; nothing was reloaded") from None
+        return fresh.plugins, [key for key in differing(self._config, fresh) if key not in _LIVE]
+
+
+def run(config: Config, reread: Callable[[], Config] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT, then drain and stop; a second signal stops at once.
+
+    SIGHUP reloads; ``reread`` then reads the configuration again, and raises ``ConfigError``.
+    """
     keep_small()
     keep_tracebacks_in()
     log_strays()
     sys.setswitchinterval(_SWITCH_INTERVAL_SECS)
     with StopSignals() as signals:
-        server = Server(config)
+        server = Server(config, reread)
         gc.collect()
         gc.freeze()  # what lives as long as the server need not be looked at again
         ready = {"event": "ready", "location": server.location, "pid": os.getpid()}
         print(json.dumps(ready), flush=True)  # noqa: T201 - the contract with whoever starts a server
         log.info("serving", location=server.location)
-        signals.wait()
+        signals.wait(server.reload)
         log.info("stopping: running streams are drained", timeout_secs=config.server.drain_timeout_secs)
         clean = server.stop()
         log.info("stopped", clean=clean)
         if not clean:
             # A call that hangs in native code or in a plugin cannot be ended; everything acknowledged is durable.
             os._exit(0)
+
+
+def _state_dir(config: Config) -> Path:
+    return Path(config.plugins.state_dir or Path(config.store.path) / "plugins")
 
 
 def _listening(location: str, host: Host, calls: Calls) -> Service:

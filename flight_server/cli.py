@@ -34,7 +34,7 @@ def serve(path: Path | None, overrides: tuple[str, ...]) -> None:
     config = _load(path, overrides)
     logs.configure(config.log)
     try:
-        app.run(config)
+        app.run(config, lambda: load(path, overrides))
     except (ConfigError, CatalogRefused, StoreLocked) as error:
         raise click.ClickException(str(error)) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import re
 from collections.abc import Iterable, Mapping
@@ -34,6 +35,18 @@ def load(path: Path | None, overrides: Iterable[str] = (), environment: Mapping[
         return decode(Config, _expanded(members, environment, ""))
     except OptionError as error:
         raise ConfigError(f"{source}: {error}") from None
+
+
+def differing(one: Any, other: Any, prefix: str = "") -> list[str]:  # noqa: ANN401 - a configuration, or a section of it
+    """Return the dotted keys in which two configurations differ."""
+    keys = []
+    for field in dataclasses.fields(one):
+        mine, theirs = getattr(one, field.name), getattr(other, field.name)
+        if dataclasses.is_dataclass(mine):
+            keys += differing(mine, theirs, f"{prefix}{field.name}.")
+        elif mine != theirs:
+            keys.append(prefix + field.name)
+    return keys
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,10 +1,11 @@
-"""Being told to stop: SIGTERM and SIGINT, waited for in a way that misses none."""
+"""Being told to stop, by SIGTERM and SIGINT, or to read the configuration again, by SIGHUP, in a way that misses none."""
 
 from __future__ import annotations
 
 import faulthandler
 import os
 import signal
+from collections.abc import Callable
 from types import FrameType, TracebackType
 from typing import Any, Self
 
@@ -13,6 +14,8 @@ _STOP = (signal.SIGTERM, signal.SIGINT)
 
 class StopSignals:
     """Waits for the first signal to stop; a second one ends the process at once. For the main thread.
+
+    SIGHUP is answered while it waits.
 
     A thread that waits for a lock sees a signal only if it comes while it sleeps: one that comes just before is slept
     through. So the signal itself writes a byte into a pipe, which is there whenever it is looked for.
@@ -23,11 +26,13 @@ class StopSignals:
         self._reading, self._writing = os.pipe()
         os.set_blocking(self._writing, False)
         self._asked = False
+        self._hung_up = False
         self._before: dict[signal.Signals, Any] = {}
 
     def __enter__(self) -> Self:
         signal.set_wakeup_fd(self._writing, warn_on_full_buffer=False)
         self._before = {number: signal.signal(number, self._on_signal) for number in _STOP}
+        self._before[signal.SIGHUP] = signal.signal(signal.SIGHUP, self._on_hangup)
         faulthandler.register(signal.SIGUSR1, all_threads=True)
         return self
 
@@ -39,12 +44,18 @@ class StopSignals:
         os.close(self._reading)
         os.close(self._writing)
 
-    def wait(self) -> None:
-        """Return when the first signal has come."""
+    def wait(self, on_hangup: Callable[[], None] = lambda: None) -> None:
+        """Return when the first signal to stop has come; call ``on_hangup`` after each SIGHUP, or once after several."""
         while not self._asked:
             os.read(self._reading, 1)
+            if self._hung_up and not self._asked:
+                self._hung_up = False
+                on_hangup()
 
     def _on_signal(self, number: int, _frame: FrameType | None) -> None:
         if self._asked:
             os._exit(128 + number)
         self._asked = True
+
+    def _on_hangup(self, _number: int, _frame: FrameType | None) -> None:
+        self._hung_up = True

@@ -27,12 +27,16 @@ STOP_SECS = 60
 
 
 class RunningServer:
-    """A server process. Its folders outlive it: ``restart`` serves the same data again, on another port."""
+    """A server process. Its folders outlive it: ``restart`` serves the same data again, on another port.
+
+    It takes a ``config_file`` when there is one at its start; ``overrides`` lie over it.
+    """
 
     def __init__(self, folder, overrides):
         self.store_dir = folder / "store"
         self.plugin_dir = folder / "plugins"
         self.log_file = folder / "server.log"
+        self.config_file = folder / "server.yaml"
         self._settings = {
             "server.location": "grpc://127.0.0.1:0",
             "store.path": self.store_dir,
@@ -49,6 +53,8 @@ class RunningServer:
 
     def start(self):
         command = [sys.executable, "-m", "flight_server", "serve"]
+        if self.config_file.exists():
+            command += ["--config", self.config_file]
         for name, value in self._settings.items():
             command += ["--set", f"{name}={value if isinstance(value, str | Path) else json.dumps(value)}"]
         with self.log_file.open("ab") as log:

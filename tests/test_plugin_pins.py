@@ -251,6 +251,19 @@ def test_a_plugin_that_was_replaced_under_a_stream_is_not_looked_at_until_the_st
     assert manager.health()["pinned"] == 0
 
 
+def test_a_plugin_that_was_loaded_before_the_server_froze_its_objects_is_collected_all_the_same(folder, manager, clock):
+    (folder / "lines.py").write_text(lines())
+    manager.reload()
+    gc.freeze()
+    try:
+        (folder / "lines.py").write_text(lines("2.0.0"))
+        manager.reload()
+        assert looked(manager, clock) == ()
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
+
+
 def test_no_logger_of_an_old_generation_stays(folder, manager, clock):
     text = "import logging\n" + "".join(
         f"L{number} = logging.getLogger({name})\n"

@@ -287,3 +287,22 @@ def test_a_file_whose_name_is_no_text_stops_nothing(run, folder):
     Path(os.fsdecode(os.fsencode(folder) + b"/\xff.py")).write_text(lines(name="odd", extensions=(".odd",)))
     with run() as manager:
         assert version_of(manager) == "1.0.0"
+
+
+def test_a_start_without_plugins_keeps_what_was_kept(run, folder):
+    serve(run, folder, lines("1.0.0"))
+    with run(enable_plugins=False):
+        pass
+    put(folder, SYNTAX_ERROR)
+    with run() as manager:
+        assert version_of(manager) == "1.0.0"
+
+
+def test_nothing_is_forgotten_before_the_folder_has_been_looked_at(run, folder, state_dir, tmp_path):
+    (tmp_path / "shipped").mkdir()
+    (tmp_path / "shipped" / "other.py").write_text(lines(name="other", extensions=(".other",)))
+    serve(run, folder, lines("1.0.0"))
+    index = str(state_dir / "index.json")
+    put(folder, f"import pathlib\nassert 'lines.py' in pathlib.Path({index!r}).read_text()\n{lines()}")
+    with run(builtin_dir=tmp_path / "shipped") as manager:
+        assert manager.status("lines").state == "active", manager.status("lines").last_error

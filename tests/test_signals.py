@@ -52,3 +52,17 @@ def test_handlers_and_descriptors_are_given_back():
     assert {number: signal.getsignal(number) for number in before} == before
     assert descriptors() == opened
     assert signal.set_wakeup_fd(-1) == -1
+
+
+def test_sighup_is_answered_and_does_not_end_the_wait():
+    heard = []
+    with StopSignals() as signals:
+        os.kill(os.getpid(), signal.SIGHUP)
+
+        def hung_up():
+            heard.append(1)
+            os.kill(os.getpid(), signal.SIGHUP if len(heard) < 3 else signal.SIGTERM)
+
+        signals.wait(hung_up)
+    assert len(heard) == 3
+    assert signal.getsignal(signal.SIGHUP) is signal.SIG_DFL

@@ -26,6 +26,7 @@ class Keeper:
     def __init__(self, folder: StateFolder | None) -> None:
         self._folder = folder
         self._is_open = False
+        self._is_keeping = False
         self._lock = threading.Lock()
         self._offered: Mapping[str, Kept] | None = None
         self._hurry = threading.Event()
@@ -34,7 +35,7 @@ class Keeper:
         self._log = structlog.get_logger("flight_server.plugins")
 
     def open(self, plugin_dir: Path) -> dict[str, Kept]:
-        """Begin, and return what was kept of the plugins of ``plugin_dir``."""
+        """Make the folder ready, and return what was kept of the plugins of ``plugin_dir``; nothing is kept before ``begin``."""
         if self._folder is None:
             return {}
         try:
@@ -45,9 +46,13 @@ class Keeper:
         self._is_open = True
         return self._folder.read(plugin_dir)
 
+    def begin(self) -> None:
+        """From now on, what is offered is all that there is to keep."""
+        self._is_keeping = True
+
     def offer(self, deployments: Mapping[str, Deployment]) -> None:
         """Have this kept soon; returns at once."""
-        if not self._is_open:
+        if not (self._is_open and self._is_keeping):
             return
         with self._lock:
             self._offered = {key: _kept(each) for key, each in deployments.items() if _is_kept(each)}
@@ -66,6 +71,7 @@ class Keeper:
     def close(self) -> None:
         """Keep what was offered, and let go of the folder."""
         self.flush()
+        self._is_keeping = False
         if self._folder is not None and self._is_open:
             self._is_open = False
             self._folder.close()

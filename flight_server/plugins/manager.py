@@ -81,12 +81,13 @@ class PluginManager:
         if self._config.enable_plugins:
             self.nursery.start()
         with self._passing:
+            kept = self._parts.keeper.open(self._folder)
             self._follower.apply({f"{BUILTIN}{name}": self._read(self._builtin_dir / name) for name in scan(self._builtin_dir)})
             if not self._config.enable_plugins:
                 return
             self._make_folder()
-            restart = Restart(self._parts.admission.admit, self._parts.audit)
-            self._follower.begin(self._parts.keeper.open(self._folder), restart)
+            self._parts.keeper.begin()
+            self._follower.begin(kept, Restart(self._parts.admission.admit, self._parts.audit))
         self._warn_of_unused_configs()
         if self._config.enable_hot_reload:
             self._reconciler = Reconciler(self._look, rescan_secs=self._config.rescan_secs)

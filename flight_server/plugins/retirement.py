@@ -6,7 +6,8 @@ import gc
 import time
 import weakref
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 
 import structlog
@@ -95,12 +96,12 @@ class Retirement:
             return
         self._is_due = False
         self._collected_at = now
-        gc.collect()
-        for gone in [number for number, each in self._watched.items() if not each.is_alive]:
-            del self._watched[gone]
-        # One at a time: to look takes tens of milliseconds in which nothing else runs.
-        for each in [each for each in overdue if each.is_alive][:1]:
-            self._look_at(each)
+        with _collected():
+            for gone in [number for number, each in self._watched.items() if not each.is_alive]:
+                del self._watched[gone]
+            # One at a time: to look takes tens of milliseconds in which nothing else runs.
+            for each in [each for each in overdue if each.is_alive][:1]:
+                self._look_at(each)
 
     def _take_in(self) -> None:
         while self._arrived:
@@ -129,3 +130,16 @@ class Retirement:
             generation=found.number,
             pinned_by=list(found.pinned_by),
         )
+
+
+@contextmanager
+def _collected() -> Iterator[None]:
+    """Collect garbage, also among what ``gc.freeze`` set aside: the plugins of the start are in there."""
+    was_frozen = gc.get_freeze_count() > 0
+    gc.unfreeze()
+    gc.collect()
+    try:
+        yield
+    finally:
+        if was_frozen:
+            gc.freeze()
