@@ -75,17 +75,17 @@ def dictionary_paths(first: pa.Table, wanted: str | bool | tuple[str, ...]) -> b
     """Return what ``ParquetWriter`` takes as ``use_dictionary``: True for all, or the paths of leaf columns.
 
     ``wanted`` is the option: "auto" looks at the first rows of ``first``, the first row group.
-    Raises ``UnsupportedError`` for a name that is no column.
+    Raises ``UnsupportedError`` for a name that is no column, and for dictionaries that cannot be made into one.
     """
     if wanted is True:
         return True
     if isinstance(wanted, tuple):
         _check_names(first.schema, wanted)
-    sample = first.slice(0, _SAMPLE_ROWS).combine_chunks()
+    sample = first.slice(0, _SAMPLE_ROWS)
     return [
         path
         for name, column in zip(sample.column_names, sample.columns, strict=True)
-        for path, values in _leaves(name, pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type))
+        for path, values in _leaves(name, _joined(name, column))
         if _takes_dictionary(name, values, wanted)
     ]
 
@@ -125,6 +125,18 @@ def _check_names(schema: pa.Schema, names: tuple[str, ...]) -> None:
         if name not in schema.names:
             hint = did_you_mean(name, schema.names)
             raise UnsupportedError(f"there is no column {name!r} to have a dictionary{hint}", column=name, option="dictionary")
+
+
+def _joined(name: str, column: Array) -> Array:
+    """Return a sampled column as one array. Raises ``UnsupportedError`` for dictionaries that cannot be made into one."""
+    if not column.num_chunks:
+        return pa.nulls(0, column.type)
+    try:
+        return pa.concat_arrays(column.chunks)
+    except pa.ArrowInvalid as error:
+        raise UnsupportedError(
+            f"Parquet cannot carry the column {name!r} of type {column.type}: {error}", column=name
+        ) from error
 
 
 def _leaves(path: str, array: Array) -> Iterator[tuple[str, Array]]:

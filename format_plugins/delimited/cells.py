@@ -47,6 +47,8 @@ def may_hold_anything(type_: pa.DataType) -> bool:
 
 def _writer(name: str, type_: pa.DataType, options: DelimitedOptions) -> ToText | None:
     if isinstance(type_, pa.DictionaryType):
+        if pa.types.is_string_view(type_.value_type):  # Arrow can take no values out of a dictionary of views
+            return lambda array: array.dictionary.cast(pa.string()).take(array.indices)
         return _after(lambda array: array.cast(type_.value_type), _writer(name, type_.value_type, options))
     if isinstance(type_, pa.BaseExtensionType):
         return _after(lambda array: array.storage, _writer(name, type_.storage_type, options))

@@ -84,6 +84,8 @@ def _extension(type_: Type, place: Place, depth: int) -> Plain:
 
 def _dictionary(type_: Type, place: Place, depth: int) -> Plain:
     inner = plain(type_.value_type, place, depth)
+    if pa.types.is_string_view(type_.value_type):  # Arrow can take no values out of a dictionary of views
+        return lambda array: array.dictionary.cast(pa.string()).take(array.indices)
     return lambda array: _applied(inner, array.dictionary_decode())
 
 
