@@ -9,6 +9,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 from client_command import CSV, done, environment, invoke, lines, start, terminal, until
+from plugin_samples import lines as plugin_lines
 
 import flight_client
 from flight_client.commands import failures
@@ -111,6 +112,29 @@ def test_the_server_is_looked_at(run, command, shows):
     assert result.exit_code == 0
     assert shows in result.stdout
     assert lines(run("--json", command))
+
+
+def test_all_that_is_known_of_a_plugin_is_shown(run):
+    shown = dict(line.split("\t", 1) for line in run("plugins", "csv").stdout.splitlines())
+    assert len(shown["sha256"]) == 64
+    assert float(shown["load_ms"]) > 0
+    assert {"leases", "loads", "failures", "loaded_at", "last_error", "conflicts", "pinned_by"} <= shown.keys()
+    assert run("plugins", "cvs").exit_code == failures.REFUSED
+
+
+def test_plugins_are_reloaded_and_rolled_back(own_server):
+    file = own_server.plugin_dir / "lines.py"
+    versions = [plugin_lines(version) for version in ("1.0.0", "2.0.0")]
+    for text in versions:
+        file.write_text(text)
+        result = invoke(own_server, "reload")
+        assert result.exit_code == 0
+    back = invoke(own_server, "--json", "rollback", "lines")
+    assert lines(back)[0]["version"] == "1.0.0"
+    file.write_text("def create_plugin(:")
+    result = invoke(own_server, "reload")
+    assert result.exit_code == failures.FAULT
+    assert result.stdout.splitlines()[1].startswith("lines\trejected\t")
 
 
 def test_the_options_of_a_format_are_listed(run):

@@ -35,7 +35,7 @@ class Keeper:
         self._log = structlog.get_logger("flight_server.plugins")
 
     def open(self, plugin_dir: Path) -> dict[str, Kept]:
-        """Make the folder ready, and return what was kept of the plugins of ``plugin_dir``; nothing is kept before ``begin``."""
+        """Make the folder ready, and return what was kept of the plugins of ``plugin_dir``; keep nothing before ``begin``."""
         if self._folder is None:
             return {}
         try:

@@ -163,6 +163,10 @@ class AsyncClient:
         """Have the plugin folder looked at now; return what changed."""
         return await self._ask(self._client.reload)
 
+    async def rollback(self, plugin: str) -> dict[str, Any]:
+        """Have the bytes serve that ``plugin`` had before the present ones; return its status."""
+        return await self._ask(lambda: self._client.rollback(plugin))
+
     async def health(self) -> dict[str, Any]:
         """Return how the server is."""
         return await self._ask(self._client.health)

@@ -95,6 +95,8 @@ for command in (
     datasets.drop,
     server.formats,
     server.plugins,
+    server.reload,
+    server.rollback,
     server.health,
     completion.completion,
 ):

@@ -53,8 +53,12 @@ class Questions:
         return self.action("plugins")
 
     def reload(self) -> builtins.list[dict[str, Any]]:
-        """Have the plugin folder looked at now; return what changed."""
+        """Have the plugin folder, and the options of plugins, looked at now; return what changed."""
         return self.action("reload")
+
+    def rollback(self, plugin: str) -> dict[str, Any]:
+        """Have the bytes serve that ``plugin`` had before the present ones; return its status."""
+        return self._answer("rollback", {"plugin": plugin})
 
     def health(self) -> dict[str, Any]:
         """Return how the server is."""

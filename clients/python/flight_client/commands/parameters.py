@@ -96,6 +96,15 @@ def format_argument(name: str) -> Callable[[Any], Any]:
     return click.argument(name, required=False, shell_complete=_formats)
 
 
+def plugin_argument(*, required: bool) -> Callable[[Any], Any]:
+    """Return the argument that names a plugin."""
+    return click.argument("name", required=required, shell_complete=_plugins)
+
+
+def _plugins(context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    return _told(context, lambda client: [found["name"] for found in client.plugins() if found["name"].startswith(begun)])
+
+
 def _told(context: click.Context, question: Callable[[Client], list[str]]) -> list[CompletionItem[str]]:
     try:
         client = Session(context).briefly(_COMPLETION_SECS)

@@ -1,4 +1,4 @@
-"""The commands that look at a server: `formats`, `plugins` and `health`."""
+"""The commands that look at a server and at its plugins: `formats`, `plugins`, `reload`, `rollback` and `health`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from flight_client.commands import failures, parameters, printing
 from flight_client.commands.failures import Failure
 from flight_client.commands.profiles import did_you_mean
 from flight_client.commands.session import Command, Session, pass_session
+
+_PLUGIN_COLUMNS = (
+    "name", "version", "generation", "state", "origin", "sha256", "leases", "loads", "failures", "load_ms", "last_error",
+)  # fmt: skip
+_HASH_CHARS = 12
 
 
 @click.command(cls=Command)
@@ -30,11 +35,41 @@ def formats(session: Session, *, name: str | None) -> None:
 
 
 @click.command(cls=Command)
+@parameters.plugin_argument(required=False)
 @pass_session
-def plugins(session: Session) -> None:
-    """List the plugins, served or not, and what is wrong with them."""
+def plugins(session: Session, *, name: str | None) -> None:
+    """List the plugins, served or not, and what is wrong with them; or all that is known of the plugin NAME."""
+    if name is not None:
+        printing.record(session.ask(lambda client: client.action("plugin", {"name": name})[0]), as_json=session.json)
+        return
     found = session.ask(lambda client: client.plugins())
-    printing.table(found, ("name", "version", "generation", "state", "origin", "last_error"), as_json=session.json)
+    shown = found if session.json else [{**each, "sha256": (each["sha256"] or "")[:_HASH_CHARS]} for each in found]
+    printing.table(shown, _PLUGIN_COLUMNS, as_json=session.json)
+
+
+@click.command(cls=Command)
+@pass_session
+def reload(session: Session) -> None:
+    """Bring the plugins in step with their folder and the server's configuration now, and list what changed.
+
+    Of the configuration, only the options of plugins and plugins.allow are taken in. What was rejected ends this with 5.
+    """
+    changed = session.ask(lambda client: client.reload())
+    printing.table(changed, ("plugin", "action", "generation", "error"), as_json=session.json)
+    if any(each["action"] == "rejected" for each in changed):
+        click.get_current_context().exit(failures.FAULT)
+
+
+@click.command(cls=Command)
+@parameters.plugin_argument(required=True)
+@pass_session
+def rollback(session: Session, *, name: str) -> None:
+    """Have the bytes serve that the plugin NAME had before the present ones, until its file changes.
+
+    Once more brings the present ones back.
+    """
+    status = session.ask(lambda client: client.rollback(name))
+    printing.table([status], ("name", "version", "generation", "state", "sha256"), as_json=session.json)
 
 
 @click.command(cls=Command)
