@@ -65,6 +65,6 @@ class Reconciler:
         """Look once. Whatever goes wrong in a look is logged: a thread that died would be a folder that nobody follows."""
         try:
             return self._look()
-        except Exception:  # noqa: BLE001 - logged, with its traceback
+        except BaseException:  # noqa: BLE001 - logged, with its traceback; SystemExit may be meant for a plugin's thread
             structlog.get_logger("flight_server.plugins").exception("a look at the plugin folder failed; the next one follows")
             return None

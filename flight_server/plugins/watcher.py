@@ -51,6 +51,7 @@ class Watcher:
         self._observer: BaseObserver | None = None
         self._inner: dict[Identity, ObservedWatch] = {}
         self._identity: Identity | None = None
+        self._is_refused = False
         self._log = structlog.get_logger("flight_server.plugins")
 
     @property
@@ -65,7 +66,8 @@ class Watcher:
         compared. When it cannot be watched the caller goes on looking now and then.
         """
         identity = self._identify()
-        if identity != self._identity or (self._observer is not None and not self._is_alive(self._observer)):
+        # Tried again when it could not be watched: descriptors run out, and are given back.
+        if identity != self._identity or self._observer is None or not self._is_alive(self._observer):
             self.stop()
             self._identity = identity
             if identity is not None:
@@ -87,10 +89,14 @@ class Watcher:
             observer.schedule(self._handler, path, event_filter=_CHANGES)
             observer.start()
         except OSError as error:  # no inotify instance or watch left, or the folder has just gone
-            self._log.warning("the plugin folder cannot be watched and is only looked at now and then", error=error.strerror)
+            if not self._is_refused:
+                told = "the plugin folder cannot be watched and is only looked at now and then"
+                self._log.warning(told, error=error.strerror)
+            self._is_refused = True
             if observer is not None:
                 _end(observer)
             return None
+        self._is_refused = False
         return observer
 
     def _follow_inner(self, observer: BaseObserver, path: str) -> None:
