@@ -6,13 +6,10 @@ import dataclasses
 from pathlib import Path
 
 import click
-import yaml
 
-from flight_server import __version__, app, logs, settings_page
+from flight_server import __version__
+from flight_server.authoring.commands import plugin
 from flight_server.config import Config
-from flight_server.configfile import ConfigError, load
-from flight_server.store.catalog import CatalogRefused
-from flight_server.store.lock import StoreLocked
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 
@@ -31,6 +28,11 @@ def serve(path: Path | None, overrides: tuple[str, ...]) -> None:
 
     When ready it prints one line of JSON on stdout: {"event": "ready", "location": ..., "pid": ...}. Logs go to stderr.
     """
+    from flight_server import app, logs
+    from flight_server.configfile import ConfigError, load
+    from flight_server.store.catalog import CatalogRefused
+    from flight_server.store.lock import StoreLocked
+
     config = _load(path, overrides)
     logs.configure(config.log)
     try:
@@ -45,14 +47,16 @@ def demo() -> None:
 
     It puts, lists, gets and converts real data, drops a plugin into the running server, and checks every result.
     """
-    # The one command that needs the client.
-    from flight_server.demo import demo as demonstration  # noqa: PLC0415
-    from flight_server.demo.server import DemoFailed  # noqa: PLC0415
+    from flight_server.demo import demo as demonstration
+    from flight_server.demo.server import DemoFailed
 
     try:
         demonstration.run()
     except DemoFailed as error:
         raise click.ClickException(str(error)) from None
+
+
+main.add_command(plugin)
 
 
 @main.group()
@@ -73,22 +77,30 @@ def check(path: Path) -> None:
 @click.option("--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Lay one setting over the file's.")
 def show(path: Path | None, overrides: tuple[str, ...]) -> None:
     """Print the whole configuration as YAML, defaults included."""
+    import yaml
+
     click.echo(yaml.safe_dump(dataclasses.asdict(_load(path, overrides)), sort_keys=False, allow_unicode=True), nl=False)
 
 
 @config.command()
 def defaults() -> None:
     """Print every setting with its default and its comment, as configs/default.yaml has it."""
+    from flight_server import settings_page
+
     click.echo(settings_page.default_yaml(), nl=False)
 
 
 @config.command()
 def table() -> None:
     """Print every setting as the table of configs/README.md."""
+    from flight_server import settings_page
+
     click.echo(settings_page.table(), nl=False)
 
 
 def _load(path: Path | None, overrides: tuple[str, ...]) -> Config:
+    from flight_server.configfile import ConfigError, load
+
     try:
         return load(path, overrides)
     except ConfigError as error:

@@ -17,6 +17,7 @@ from flight_server.nursery.nursery import Nursery
 from flight_server.plugins.changes import Change
 from flight_server.plugins.follower import BUILTIN
 from flight_server.plugins.interventions import Interventions
+from flight_server.plugins.ledger import Ledger
 from flight_server.plugins.parts import Clocks, Parts
 from flight_server.plugins.quarantine import Quarantine
 from flight_server.plugins.reconciler import Reconciler
@@ -71,6 +72,11 @@ class PluginManager:
         self._reconciler: Reconciler | None = None
         self._watcher: Watcher | None = None
         self._log = structlog.get_logger("flight_server.plugins")
+
+    @property
+    def ledger(self) -> Ledger:
+        """All plugin files at this moment, and what follows from them."""
+        return self._parts.publisher.ledger
 
     def start(self) -> None:
         """Load the formats that ship and what lies in the folder, then follow the folder if the configuration says so.
