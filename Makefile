@@ -26,8 +26,8 @@ serve: $(STAMP) ## serve on 127.0.0.1:8815 with ./data and ./plugins
 test: $(STAMP) ## all tests, with branch coverage
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -n 2 --dist loadfile $(ARGS)
 
-languages: $(STAMP) ## build the example clients in other languages (Go, Rust) and test them; needs their tools and the network
-	FLIGHT_LANGUAGES=1 $(BIN)/python -m pytest tests/test_clients_go.py tests/test_clients_rust.py $(ARGS)
+languages: $(STAMP) ## build the examples in other languages (clients in Go and Rust, a plugin in Rust) and test them; needs their tools and the network
+	FLIGHT_LANGUAGES=1 $(BIN)/python -m pytest tests/test_clients_go.py tests/test_clients_rust.py tests/test_native_rust.py $(ARGS)
 
 lint: $(STAMP) ## style, types, who imports whom
 	$(BIN)/ruff check .
@@ -70,4 +70,4 @@ lock: $(STAMP) ## make the lock files anew from pyproject.toml
 	$(BIN)/uv pip compile --quiet --upgrade --generate-hashes --no-emit-index-url --no-header --python-version 3.11 --constraint requirements.lock --group bench pyproject.toml -o requirements-bench.lock
 
 clean: ## remove what make made
-	rm -rf $(VENV) $(BENCH) .venv-peers clients/go/flight-example clients/rust/target dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
+	rm -rf $(VENV) $(BENCH) .venv-peers clients/go/flight-example clients/rust/target format_plugins/native/examples/rust/target dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage .coverage.*
