@@ -22,7 +22,7 @@ def lines(version="1.0.0", *, name="lines", extensions=(".lines",), api=">=1,<2"
 
 @contextmanager
 def started(folder, *, builtin_dir=None, parts=None, **settings):
-    """A manager of ``folder`` without the formats that ship, unless ``builtin_dir`` has some; ``parts`` go to it as they are."""
+    """A manager of ``folder`` without the formats that ship, unless ``builtin_dir`` has some; ``parts`` go to it."""
     nothing = folder.parent / "no formats that ship"
     if builtin_dir is None:
         nothing.mkdir(exist_ok=True)

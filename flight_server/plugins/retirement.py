@@ -67,7 +67,7 @@ class Retirement:
         self._arrived.append(
             Retired(
                 number=generation.number,
-                deployment=deployment,
+                deployment=replace(deployment, active=None, previous=None),  # its bytes are let go
                 name=generation.metadata.name,
                 code=generation.code_name,
                 sha256=generation.source.sha256,
