@@ -84,6 +84,11 @@ class PluginsConfig:
     quarantine_secs: float = setting(60.0, "in what time quarantine_crashes crashes are too many", unit="seconds")
     override: list[str] = setting([], "names of formats that a dropped plugin may take over from the ones that ship")
     plugin_configs: dict[str, dict[str, Any]] = setting({}, "options of each plugin by its name, laid over its own defaults")
+    sandbox: Literal["auto", "require", "off"] = setting(
+        "auto",
+        "what bounds the files, the network and the signals of plugins' processes: "
+        "auto: what the kernel has; require: all of it, or the server does not start; off: nothing",
+    )
     limits: PluginLimits = field(default_factory=PluginLimits)
 
     def __post_init__(self) -> None:

@@ -200,7 +200,7 @@ def test_a_plugin_that_override_lists_takes_the_place_of_one_that_ships_and_give
 
 def test_load_plugin_tries_bytes_that_failed_once_more(folder, manager, tmp_path):
     needed = tmp_path / "needed.txt"
-    put(folder, f"open({str(needed)!r}).close()\n{lines()}")
+    put(folder, f"import os; assert os.path.exists({str(needed)!r})\n{lines()}")
     manager.reload()
     assert manager.status("lines").state == "rejected"
     needed.touch()

@@ -302,8 +302,16 @@ def test_plugins_are_tried_side_by_side(trial):
         assert all(pool.map(passes, range(32)))
 
 
-def test_a_plugin_that_kills_the_process_that_it_was_forked_from_is_rejected(trial):
-    assert trial(plugin(first="import os, time; os.kill(os.getppid(), 9); time.sleep(60)")).sentence == (
+def test_a_plugin_that_kills_the_process_that_it_was_forked_from_is_rejected(tmp_path):
+    (tmp_path / "sample.py").write_text(plugin(first="import os, time; os.kill(os.getppid(), 9); time.sleep(60)"))
+    source = read(tmp_path / "sample.py", limit_bytes=1 << 20)
+    unprotected = Nursery(sandbox="off")
+    unprotected.start()
+    try:
+        failure = Trial(unprotected, timeout_secs=20, limits=LIMITS).run(source, 7, RULES)
+    finally:
+        unprotected.stop()
+    assert failure.sentence == (
         "sample.py: it could not be tried: each time it was killed: the process that it was forked from has ended"
     )
 

@@ -8,14 +8,17 @@ import resource
 import signal
 import socket
 import sys
+import tempfile
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from flight_server.config import PluginLimits
 from flight_server.nursery import system
 from flight_server.nursery.ending import OUT_OF_MEMORY
+from flight_server.nursery.sandbox import Sandbox
 
 Task: TypeAlias = Callable[[socket.socket], None]
 
@@ -25,8 +28,17 @@ _STARTS = frozenset({"os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.s
 _CONNECTION = 3
 
 
-def live(task: Task, limits: PluginLimits, descriptors: Sequence[int], *, parent: int) -> None:
-    """Be a child: run ``task`` within ``limits``, and end. Never returns.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What holds for a child: its limits, the folder that is its own, and the sandbox that all children go into."""
+
+    limits: PluginLimits
+    spool: str
+    sandbox: Sandbox
+
+
+def live(task: Task, bounds: Bounds, descriptors: Sequence[int], *, parent: int) -> None:
+    """Be a child: run ``task`` within ``bounds``, and end. Never returns.
 
     ``descriptors`` are the connection, standard output and standard error.
     """
@@ -34,7 +46,7 @@ def live(task: Task, limits: PluginLimits, descriptors: Sequence[int], *, parent
     try:
         if system.die_with(parent):
             connection = _settle(descriptors)
-            _confine(limits)
+            _confine(bounds)
             task(connection)
             code = 0
     except MemoryError:
@@ -66,7 +78,8 @@ def _settle(descriptors: Sequence[int]) -> socket.socket:
     return socket.socket(fileno=_CONNECTION)
 
 
-def _confine(limits: PluginLimits) -> None:
+def _confine(bounds: Bounds) -> None:
+    limits = bounds.limits
     system.call_yourself("flight-plugin")
     # Should the machine run short of memory, then not at the cost of the server.
     with suppress(OSError):
@@ -79,7 +92,8 @@ def _confine(limits: PluginLimits) -> None:
     _limit(resource.RLIMIT_NOFILE, limits.open_files)
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     _limit(resource.RLIMIT_CORE, 0)
-    system.refuse_processes()
+    tempfile.tempdir = os.environ["TMPDIR"] = os.environ["HOME"] = bounds.spool
+    bounds.sandbox.enter(bounds.spool)
     sys.addaudithook(_refuse_start)
 
 

@@ -7,6 +7,7 @@ import select
 import signal
 import socket
 import threading
+import time
 from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, Self
@@ -14,26 +15,40 @@ from typing import Any, Self
 from flight_server.config import PluginLimits
 from flight_server.nursery.ending import Death, Ending, ending, lost
 from flight_server.nursery.output import Budget, Output
+from flight_server.nursery.spool import Spool
 
 #: How long a child that is killed has to say where it is.
 _LAST_WORDS_SECS = 1.0
 #: How long the system may take to end a process that was killed.
 _DYING_SECS = 1.0
+#: How long what it has printed may take to be read.
+_UNREAD_SECS = 0.02
 
 
 class Child:
     """Made by ``Nursery.child``. Use it as a context manager: at its end the child is killed if it still runs.
 
     ``connection`` is one end of a stream socket, whose other end the task has; what runs over it is theirs to agree on.
+    ``spool`` is the folder that is the child's own; it is removed when the child has ended.
     It may be used from any thread; only the nursery's own thread calls ``was_born``, ``has_ended`` and ``was_lost``.
     """
 
-    def __init__(self, connection: socket.socket, limits: PluginLimits, outputs: tuple[int, int], log: Any) -> None:  # noqa: ANN401 - structlog's own type is Any
+    def __init__(
+        self,
+        connection: socket.socket,
+        limits: PluginLimits,
+        outputs: tuple[int, int],
+        log: Any,  # noqa: ANN401 - structlog's own type is Any
+        *,
+        spool: Spool | None = None,
+    ) -> None:
         self.connection = connection
+        self._spool = spool
         self._limits = limits
         budget = Budget()
         streams = zip(("stdout", "stderr"), outputs, strict=True)
-        self.outputs = tuple(Output(descriptor, log.bind(stream=stream), budget) for stream, descriptor in streams)
+        self._log = log
+        self.outputs = tuple(Output(descriptor, log.bind(stream=stream), budget, stream=stream) for stream, descriptor in streams)
         self._process = -1
         self._killed_for: str | None = None
         self._guard = threading.Lock()
@@ -74,6 +89,14 @@ class Child:
             else:
                 return
         self._signal(signal.SIGKILL)
+
+    def tag(self, **fields: str) -> None:
+        """Have what it prints from now on logged with these fields, and what it has printed before without them."""
+        deadline = time.monotonic() + _UNREAD_SECS
+        for output in self.outputs:
+            while self.is_running and output.has_unread and time.monotonic() < deadline:
+                time.sleep(_UNREAD_SECS / 20)
+            output.log = self._log.bind(stream=output.stream, **fields)
 
     def wait(self, timeout: float | None = None) -> Ending:
         """Return how it ended. Raises ``TimeoutError`` when it still runs after ``timeout`` seconds."""
@@ -123,6 +146,8 @@ class Child:
             process, self._process = self._process, -1
             if process >= 0:
                 os.close(process)
+        if self._spool is not None:
+            self._spool.clear()
         return self.outputs[1].tail
 
     def _signal(self, number: signal.Signals) -> None:

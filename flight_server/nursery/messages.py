@@ -13,11 +13,15 @@ MESSAGE_BYTES = 16 << 10
 
 
 class Order(msgspec.Struct, frozen=True):
-    """Fork a child for ``task``; the datagram carries its connection, its standard output and its standard error."""
+    """Fork a child for ``task``; the datagram carries its connection, its standard output and its standard error.
+
+    ``spool`` is the folder for its own files.
+    """
 
     id: int
     task: str
     limits: PluginLimits
+    spool: str
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):

@@ -17,6 +17,8 @@ from flight_server.config import PluginLimits
 from flight_server.errors import Busy
 from flight_server.nursery.child import Child, ChildLost
 from flight_server.nursery.messages import Order
+from flight_server.nursery.sandbox import Mode, Protection
+from flight_server.nursery.spool import Spools
 from flight_server.nursery.tasks import TASKS
 from flight_server.nursery.watch import Watch
 
@@ -33,10 +35,13 @@ class Nursery:
 
     One thread of its own starts the parent, reads what it and the children say, and starts it again when it ends. That
     thread lives as long as the nursery: the pact that kills the parent with the server is with the thread that made it.
+    ``protection`` is what of the sandbox is in force for every child.
     """
 
-    def __init__(self, tasks: Mapping[str, str] = TASKS) -> None:
+    def __init__(self, tasks: Mapping[str, str] = TASKS, *, sandbox: Mode = "auto") -> None:
+        self.protection = Protection.of(sandbox)
         self._tasks = tasks
+        self._spools = Spools()
         self._numbers = itertools.count(1)
         self._changed = threading.Condition()
         self._watch: Watch | None = None
@@ -61,10 +66,11 @@ class Nursery:
     def start(self) -> None:
         """Start the prepared parent, and return while it is importing. Call it before the server starts gRPC.
 
-        A second time nothing happens.
+        A second time nothing happens. Raises ``OSError`` when there can be no folder for temporary files.
         """
         if self._thread is not None:
             return
+        self._spools.open()
         self._stopping.clear()
         self._begun.clear()
         self._thread = threading.Thread(target=self._run, name="nursery", daemon=True)
@@ -81,6 +87,7 @@ class Nursery:
         if self._thread is not None:
             self._thread.join()
         self._thread = None
+        self._spools.close()
 
     def child(self, task: str, *, plugin: str, limits: PluginLimits) -> Child:
         """Fork a child that runs ``task`` within ``limits``; ``plugin`` is what the log calls it by.
@@ -104,10 +111,16 @@ class Nursery:
         raise Busy(f"no child process can be had: {why}")
 
     def _ordered(self, task: str, plugin: str, limits: PluginLimits, deadline: float) -> Child:
+        number = next(self._numbers)
+        try:
+            spool = self._spools.make(number)
+        except OSError as error:
+            why = f"it can have no folder: {error.strerror}" if self._thread is not None else "the nursery is not running"
+            raise Busy(f"no child process can be had: {why}") from None
         ours, theirs = socket.socketpair()
         (out, out_end), (err, err_end) = os.pipe(), os.pipe()
-        child = Child(ours, limits, (out, err), self._log.bind(plugin=plugin, task=task))
-        order = Order(id=next(self._numbers), task=task, limits=limits)
+        child = Child(ours, limits, (out, err), self._log.bind(plugin=plugin, task=task), spool=spool)
+        order = Order(id=number, task=task, limits=limits, spool=str(spool.path))
         try:
             with self._changed:
                 left = max(deadline - time.monotonic(), 0)
@@ -131,7 +144,7 @@ class Nursery:
         while not self._stopping.is_set():
             began = time.monotonic()
             try:
-                self._follow(Watch(self._tasks, self._children, self._log))
+                self._follow(Watch(self._tasks, self.protection, self._children, self._log))
             except Exception:  # noqa: BLE001 - logged, with its traceback; the next parent follows
                 self._log.exception("the prepared parent of children cannot be followed")
                 self._begun.set()

@@ -23,6 +23,7 @@ import pyarrow as pa
 
 from flight_server.nursery import birth, system
 from flight_server.nursery.messages import MESSAGE_BYTES, Born, Ended, Order, Ready, Refused, Report
+from flight_server.nursery.sandbox import Protection, Sandbox
 
 #: Imported once for all children, so that a child shares their memory and need not wait for them.
 _PREPARED = ("format_plugins.blocks", "format_plugins.contract", "format_plugins.options", "pyarrow.compute")
@@ -35,9 +36,10 @@ _MOST_THREADS = 4
 class Parent:
     """Takes orders at ``control`` until it ends; ``tasks`` are the functions by their names."""
 
-    def __init__(self, control: socket.socket, tasks: Mapping[str, birth.Task]) -> None:
+    def __init__(self, control: socket.socket, tasks: Mapping[str, birth.Task], sandbox: Sandbox) -> None:
         self._control = control
         self._tasks = tasks
+        self._sandbox = sandbox
         self._pid = os.getpid()
         self._orders = msgspec.json.Decoder(Order)
         self._poll = select.poll()
@@ -78,7 +80,8 @@ class Parent:
         task = self._tasks[order.task]
         pid = os.fork()
         if pid == 0:
-            birth.live(task, order.limits, descriptors, parent=self._pid)
+            bounds = birth.Bounds(limits=order.limits, spool=order.spool, sandbox=self._sandbox)
+            birth.live(task, bounds, descriptors, parent=self._pid)
         # Nobody else waits for it, so until then the number is the child's.
         try:
             process = os.pidfd_open(pid)
@@ -119,7 +122,10 @@ def prepared(names: Mapping[str, str]) -> dict[str, birth.Task]:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Serve the control socket ``arguments[0]`` of the server ``arguments[1]``; then tasks, ``name=module:function``."""
+    """Serve the control socket ``arguments[0]`` of the server ``arguments[1]``.
+
+    ``arguments[2]`` is the protection of children in JSON; then come tasks, ``name=module:function``.
+    """
     # A service manager tells every process of a server to stop; the server drains, and needs its children for it.
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
@@ -128,14 +134,15 @@ def main(arguments: Sequence[str]) -> None:
     system.call_yourself("flight-nursery")
     control = socket.socket(fileno=int(arguments[0]))
     control.set_inheritable(False)
-    tasks = prepared(dict(each.split("=", 1) for each in arguments[2:]))
+    tasks = prepared(dict(each.split("=", 1) for each in arguments[3:]))
+    sandbox = Sandbox(msgspec.json.decode(arguments[2], type=Protection))
     pa.set_cpu_count(min(pa.cpu_count(), _MOST_THREADS))
     # Python warns of threads that a fork leaves behind: the one here is of Arrow's allocator, which knows how to fork.
     warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     gc.collect()
     gc.freeze()  # a collection in a child would write to, and so copy, all that it shares
-    parent = Parent(control, tasks)
+    parent = Parent(control, tasks, sandbox)
     parent.serve()
     parent.end()
 

@@ -1,78 +1,70 @@
-"""What Linux offers a process against itself, and Python does not: asked for through ``prctl(2)``."""
+"""What Linux offers a process for and against itself, and Python does not."""
 
 from __future__ import annotations
 
 import ctypes
 import os
-import platform
 import signal
-import struct
-from collections.abc import Mapping
-from types import MappingProxyType
 
-_SET_DEATH_SIGNAL, _SET_NAME, _SET_SECCOMP, _SET_NO_NEW_PRIVILEGES = 1, 15, 22, 38
-_FILTER = 2
-_CLONE_THREAD = 0x00010000
+# linux/prctl.h
+PR_SET_DEATH_SIGNAL, PR_SET_NAME, PR_SET_SECCOMP, PR_SET_NO_NEW_PRIVILEGES = 1, 15, 22, 38
 
-# Instructions of the filter's machine (linux/filter.h, linux/seccomp.h).
-_LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER_AT, _MACHINE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
-_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
-_EPERM, _ENOSYS = 1, 38
-_X32 = 0x40000000
+# linux/capability.h: the version of the structs below, and the capabilities to read, and to write, what file modes forbid.
+_CAPABILITY_VERSION = 0x20080522
+_CAP_DAC_OVERRIDE, _CAP_DAC_READ_SEARCH = 1 << 1, 1 << 2
 
-#: By machine: its audit number, then the numbers of clone and of the calls that only ever make processes.
-_CALLS: Mapping[str, tuple[int, int, tuple[int, ...]]] = MappingProxyType(
-    {"x86_64": (0xC000003E, 56, (57, 58)), "aarch64": (0xC00000B7, 220, ())}
-)
-_CLONE3 = 435
+
+class _Header(ctypes.Structure):
+    _fields_ = (("version", ctypes.c_uint32), ("pid", ctypes.c_int))
+
+
+class _Data(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
 
 
 def die_with(parent: int) -> bool:
     """Have this process killed when the thread that made it ends. Return False when ``parent`` is gone already."""
-    _prctl(_SET_DEATH_SIGNAL, signal.SIGKILL)
+    prctl(PR_SET_DEATH_SIGNAL, signal.SIGKILL)
     return os.getppid() == parent
 
 
 def call_yourself(name: str) -> None:
     """Set the name that ``ps`` and ``top`` show, of at most 15 characters."""
-    _prctl(_SET_NAME, ctypes.c_char_p(name.encode()))
+    prctl(PR_SET_NAME, ctypes.c_char_p(name.encode()))
 
 
-def refuse_processes() -> bool:
-    """Let this process and its threads make threads, but no processes; there is no way back. Return whether it is in force.
+def gain_nothing() -> None:
+    """Let no program that this process may execute have more rights than it; the kernel asks this before it confines one."""
+    prctl(PR_SET_NO_NEW_PRIVILEGES, 1)
 
-    A limit of the number of processes (``RLIMIT_NPROC``) is none: it counts all that the user runs anywhere, threads
-    included, and root is free of it.
+
+def drop_capabilities() -> None:
+    """Give up all that root may beyond others, save to pass by file modes: the interpreter may be another account's.
+
+    Which files that goes for is Landlock's to say.
     """
-    if platform.machine() not in _CALLS:
-        return False
-    machine, clone, makers = _CALLS[platform.machine()]
-    refused, unknown = _ERRNO | _EPERM, _ERRNO | _ENOSYS
-    program = [
-        _step(_LOAD, _MACHINE_AT),
-        _step(_EQUAL, machine, skip=1),
-        _step(_RETURN, refused),
-        _step(_LOAD, _NUMBER_AT),
-        *(line for number in makers for line in (_step(_EQUAL, number, otherwise=1), _step(_RETURN, refused))),
-        # Its flags lie in memory, where a filter cannot look; told that it is unknown, libc goes back to clone.
-        *(_step(_EQUAL, _CLONE3, otherwise=1), _step(_RETURN, unknown)),
-        *(_step(_AT_LEAST, _X32, otherwise=1), _step(_RETURN, refused)),
-        *(_step(_EQUAL, clone, skip=1), _step(_RETURN, _ALLOW)),
-        _step(_LOAD, _FIRST_ARGUMENT_AT),
-        *(_step(_ANY_BIT, _CLONE_THREAD, otherwise=1), _step(_RETURN, _ALLOW)),
-        _step(_RETURN, refused),
-    ]
-    code = ctypes.create_string_buffer(b"".join(program))
-    listing = ctypes.create_string_buffer(struct.pack("@HP", len(program), ctypes.addressof(code)))
-    return _prctl(_SET_NO_NEW_PRIVILEGES, 1) and _prctl(_SET_SECCOMP, _FILTER, ctypes.byref(listing))
+    libc = ctypes.CDLL(None, use_errno=True)
+    header, data = _Header(_CAPABILITY_VERSION, 0), (_Data * 2)()
+    _check(libc.capget(ctypes.byref(header), data))
+    kept = data[0].permitted & (_CAP_DAC_OVERRIDE | _CAP_DAC_READ_SEARCH)
+    data[0], data[1] = _Data(kept, kept, 0), _Data(0, 0, 0)
+    _check(libc.capset(ctypes.byref(header), data))
 
 
-def _step(code: int, operand: int, *, skip: int = 0, otherwise: int = 0) -> bytes:
-    """Return one instruction; a comparison skips ``skip`` instructions when it holds, and ``otherwise`` when not."""
-    return struct.pack("=HBBI", code, skip, otherwise, operand)
-
-
-def _prctl(what: int, *arguments: object) -> bool:
+def prctl(what: int, *arguments: object) -> None:
+    """Call ``prctl(2)``. Raises ``OSError``."""
     four = [each if not isinstance(each, int) else ctypes.c_ulong(each) for each in (*arguments, 0, 0, 0, 0)[:4]]
-    return bool(ctypes.CDLL(None, use_errno=True).prctl(what, *four) == 0)
+    _check(ctypes.CDLL(None, use_errno=True).prctl(what, *four))
+
+
+def call(number: int, *arguments: object) -> int:
+    """Make the system call ``number``, for which libc has no function. Raises ``OSError``."""
+    words = [each if not isinstance(each, int) else ctypes.c_long(each) for each in arguments]
+    return _check(ctypes.CDLL(None, use_errno=True).syscall(ctypes.c_long(number), *words))
+
+
+def _check(result: int) -> int:
+    if result < 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return result

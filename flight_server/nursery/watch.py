@@ -16,8 +16,10 @@ import msgspec
 
 from flight_server.nursery.child import Child
 from flight_server.nursery.ending import Death
+from flight_server.nursery.environment import environment
 from flight_server.nursery.messages import MESSAGE_BYTES, Born, Ended, Ready, Refused, Report
 from flight_server.nursery.output import Budget, Output
+from flight_server.nursery.sandbox import Protection
 
 Children: TypeAlias = MutableMapping[int, Child]
 
@@ -26,21 +28,18 @@ _END_SECS = 5.0
 #: A child that floods its output is read at this pace, its pipe's 64 KiB at a time.
 _FLOOD_PAUSE_SECS = 0.005
 
-#: Arrow's memory and libc's are had so that what a process asked for is near to what it holds: reserves would count.
-_ENVIRONMENT = {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc", "MIMALLOC_ARENA_RESERVE": "0", "MALLOC_ARENA_MAX": "2"}
-
 
 class Watch:
     """Starts a prepared parent, and tells ``children``, by the numbers of their orders, what becomes of them."""
 
-    def __init__(self, tasks: Mapping[str, str], children: Children, log: Any) -> None:  # noqa: ANN401 - structlog's own type is Any
+    def __init__(self, tasks: Mapping[str, str], protection: Protection, children: Children, log: Any) -> None:  # noqa: ANN401 - structlog's own type is Any
         self._children = children
         self._log = log
         self._reports: msgspec.json.Decoder[Report] = msgspec.json.Decoder(Report)
         self._selector = selectors.DefaultSelector()
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self.process = _started(theirs, tasks)
+            self.process = _started(theirs, tasks, protection)
         self._own = self.process.stdout
         if self._own is not None:
             self._listen(Output(os.dup(self._own.fileno()), log, Budget(), says="the prepared parent of children printed"))
@@ -123,10 +122,9 @@ class Watch:
         return output.is_flooding
 
 
-def _started(control: socket.socket, tasks: Mapping[str, str]) -> subprocess.Popen[bytes]:
-    # What the server finds, a child must find in the same place; and nothing beside it.
-    path = os.pathsep.join(os.path.abspath(each) for each in sys.path)  # noqa: PTH100 - an empty one is the present folder
+def _started(control: socket.socket, tasks: Mapping[str, str], protection: Protection) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-P", "-m", "flight_server.nursery.parent", str(control.fileno()), str(os.getpid())]
+    command.append(msgspec.json.encode(protection).decode())
     return subprocess.Popen(  # noqa: S603 - our own interpreter and module
         [*command, *(f"{name}={place}" for name, place in tasks.items())],
         stdin=subprocess.DEVNULL,
@@ -134,5 +132,5 @@ def _started(control: socket.socket, tasks: Mapping[str, str]) -> subprocess.Pop
         stderr=subprocess.STDOUT,
         pass_fds=[control.fileno()],
         start_new_session=True,  # Ctrl-C is for the server, which needs its children to drain
-        env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": path},
+        env=environment(os.environ, sys.path),
     )

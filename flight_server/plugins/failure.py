@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 
+from flight_server.nursery import sandbox
 from format_plugins.contract import PluginMetadata
 
 SENTENCE_CHARS = 400
@@ -68,7 +69,8 @@ def explained(error: BaseException) -> str:
     lines = said(error).strip().splitlines()
     if isinstance(error, MemoryError):
         return _out_of_memory()
-    return f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    words = f"{type(error).__name__}: {lines[0]}" if lines else type(error).__name__
+    return f"{words}: {refusal}" if (refusal := sandbox.refusal(error)) else words
 
 
 def _out_of_memory() -> str:
@@ -98,6 +100,8 @@ def authors_traceback(error: BaseException, own: tuple[str, ...]) -> str:
     if frames is None and not isinstance(error, SyntaxError):  # which names its line itself
         frames = error.__traceback__
     text = "".join(traceback.format_exception(type(error), error, frames))
+    if refusal := sandbox.refusal(error):
+        text += f"{refusal}\n"
     return text[-TRACEBACK_CHARS:]
 
 

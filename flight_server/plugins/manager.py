@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from flight_server.config import PluginsConfig
+from flight_server.configfile import ConfigError
 from flight_server.errors import BadRequest, Internal
 from flight_server.nursery.nursery import Nursery
 from flight_server.plugins.changes import Change
@@ -51,7 +52,7 @@ class PluginManager:
         builtin_dir: Path | None = None,
     ) -> None:
         self.registry = Registry()
-        self.nursery = Nursery()
+        self.nursery = Nursery(sandbox=config.sandbox)
         self._config = config
         self._clock = clock
         self._folder = Path(config.plugin_dir)
@@ -82,10 +83,11 @@ class PluginManager:
         """Load the formats that ship and what lies in the folder, then follow the folder if the configuration says so.
 
         Of a file that does not load, the last good bytes serve. Call it before the server starts gRPC: it starts the
-        process that child processes are forked from.
+        process that child processes are forked from. Raises ``ConfigError`` when the machine lacks what
+        ``plugins.sandbox`` requires, or there is no place for temporary files.
         """
         if self._config.enable_plugins:
-            self.nursery.start()
+            self._start_nursery()
         with self._passing:
             kept = self._parts.keeper.open(self._folder)
             self._follower.apply({f"{BUILTIN}{name}": self._read(self._builtin_dir / name) for name in scan(self._builtin_dir)})
@@ -217,6 +219,7 @@ class PluginManager:
             "pinned": len(self._parts.retirement.pinned()),
             "watching": self._watcher is not None and self._watcher.is_watching,
             "folder_error": self._follower.fault,
+            "sandbox": self.nursery.protection.as_dict(),
         }
 
     def _look(self) -> float | None:
@@ -227,6 +230,17 @@ class PluginManager:
             _, due_secs = self._follower.follow(settled=True)
             self._sweep()
         return due_secs
+
+    def _start_nursery(self) -> None:
+        protection = self.nursery.protection
+        if protection.objection is not None:
+            raise ConfigError(protection.objection)
+        try:
+            self.nursery.start()
+        except OSError as error:
+            raise ConfigError(f"there is no folder for temporary files (TMPDIR): {error.strerror}") from None
+        say = self._log.warning if protection.missing else self._log.info
+        say("the sandbox of plugins", **protection.as_dict())
 
     def _sweep(self) -> None:
         self._parts.drain.sweep()
