@@ -54,6 +54,9 @@ class PluginsConfig:
     plugin_dir: str = setting("./plugins", "the folder that plugins are dropped into; made if missing")
     enable_plugins: bool = setting(True, "load plugins from plugin_dir; the formats that ship are always there")
     enable_hot_reload: bool = setting(True, "watch plugin_dir and follow its changes")
+    enable_entry_points: bool = setting(
+        True, "load the plugins that pip installed, which its entry points in the group format_plugins.plugins name"
+    )
     load_timeout_secs: float = setting(
         10.0, "how long a plugin may take in its trial, and again to load after it", unit="seconds"
     )
@@ -82,7 +85,9 @@ class PluginsConfig:
     )
     quarantine_crashes: int = setting(3, "a dropped plugin that crashes so often in quarantine_secs is put aside; 0: never")
     quarantine_secs: float = setting(60.0, "in what time quarantine_crashes crashes are too many", unit="seconds")
-    override: list[str] = setting([], "names of formats that a dropped plugin may take over from the ones that ship")
+    override: list[str] = setting(
+        [], "names of formats that a plugin may take over from one that ships, and a file from one that is installed"
+    )
     plugin_configs: dict[str, dict[str, Any]] = setting({}, "options of each plugin by its name, laid over its own defaults")
     sandbox: Literal["auto", "require", "off"] = setting(
         "auto",

@@ -48,7 +48,7 @@ def changes(before: Ledger, after: Ledger) -> Iterator[Change]:
             if not served or new.active is not was:
                 before_it = _number(old) if old is not None and served else None
                 yield _change(new, "replaced" if served else "loaded", generation=_number(new), replaced=before_it)
-        elif new.active is not None and new.origin == "folder" and (served or new.active is not was):
+        elif new.active is not None and not after.is_overridden(key) and (served or new.active is not was):
             yield _change(new, "rejected", generation=_number(new), error=after.conflicts[key][0])
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import PurePath
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from flight_server.plugins.admission import Outcome
 from flight_server.plugins.failure import Failure
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.source import Source
 
-Origin: TypeAlias = Literal["builtin", "folder"]
+#: It ships; pip installed it; or it lies in the plugin folder, or wherever an operator loaded it from.
+Origin: TypeAlias = Literal["builtin", "installed", "folder"]
 Held: TypeAlias = Literal["rolled back", "quarantined"] | None
 
 _SHA256_CHARS = 64
@@ -37,6 +38,11 @@ class Deployment:
     failures: int = 0
     load_ms: float | None = None
     held: Held = None
+
+    @property
+    def rank(self) -> int:
+        """Where it stands by its origin: what ships comes first, then what is installed, then files."""
+        return get_args(Origin).index(self.origin)
 
     @property
     def name(self) -> str:

@@ -12,6 +12,7 @@ from flight_server.plugins.admission import Admission
 from flight_server.plugins.changes import Change
 from flight_server.plugins.deployment import Deployment
 from flight_server.plugins.folder import Folder, View
+from flight_server.plugins.installed import INSTALLED
 from flight_server.plugins.plan import Load, plan
 from flight_server.plugins.publisher import Publisher
 from flight_server.plugins.restart import Restart
@@ -121,4 +122,6 @@ class Follower:
 
 def _new(key: str, source: Source | Unreadable) -> Deployment:
     """Make the record of a file that was not known: its key says where it came from."""
+    if key.startswith(INSTALLED):
+        return Deployment(file=f"{source.path.parent.name}/{source.file}", origin="installed")
     return Deployment(file=source.file, origin="builtin" if key.startswith(BUILTIN) else "folder", followed="/" not in key)

@@ -2,10 +2,13 @@
 
 The rules depend on the files alone, not on their history, so that a restart changes nothing:
 
-* A format that ships keeps its name and its extensions, unless ``plugins.override`` lists its name.
-* Of several files that claim one name, the first in order of file names has it; the others wait, loaded, until it goes.
-* Of several plugins that claim one extension, those that ship come first, then those that replace one of them, then the
-  others in order of file names. The losers serve under their names and their other extensions.
+* What ships comes before what is installed, and that before files. The earlier one keeps its name and its extensions,
+  unless ``plugins.override`` lists the name: then the latest has it.
+* Of several of one origin that claim one name, the first in order of file names has it; the others wait, loaded, until it
+  goes.
+* Of several plugins that claim one extension, those that ship come first, then those that replace one of them, then those
+  that are installed or replace one of these, then the others in order of file names. The losers serve under their names
+  and their other extensions.
 """
 
 from __future__ import annotations
@@ -32,6 +35,12 @@ class Ledger:
         """Return the digest last tried of each file that the plugin folder brought."""
         return {key: each.tried for key, each in self.deployments.items() if each.followed}
 
+    def is_overridden(self, key: str) -> bool:
+        """Say whether a plugin that is loaded gave its name to one of a later origin."""
+        deployment = self.deployments[key]
+        holders = (each for each in map(self.deployments.__getitem__, self.serving) if each.name == deployment.name)
+        return deployment.active is not None and any(holder.rank > deployment.rank for holder in holders)
+
     def generations(self) -> Iterator[tuple[Deployment, Generation]]:
         """Yield what is loaded, whether it serves or waits for a name."""
         for deployment in self.deployments.values():
@@ -42,8 +51,9 @@ class Ledger:
 def resolve(deployments: Mapping[str, Deployment], override: Collection[str]) -> Ledger:
     """Decide who serves what."""
     claims = _Claims(deployments, override)
-    for key in sorted(deployments, key=lambda key: (deployments[key].origin != "builtin", deployments[key].file, key)):
+    for key in sorted(deployments, key=lambda key: (deployments[key].rank, deployments[key].file, key)):
         claims.claim_name(key)
+    claims.tell_the_overridden()
     for key in sorted(claims.names.values(), key=claims.extension_order):
         claims.claim_extensions(key)
     return Ledger(
@@ -58,7 +68,8 @@ class _Claims:
     def __init__(self, deployments: Mapping[str, Deployment], override: Collection[str]) -> None:
         self._deployments = deployments
         self._override = override
-        self._shipped: set[str] = set()
+        self._first: dict[str, int] = {}  # the rank of the first that claimed a name
+        self._overridden: list[str] = []
         self.names: dict[str, str] = {}
         self.extensions: dict[str, str] = {}
         self.conflicts: dict[str, list[str]] = {}
@@ -68,20 +79,25 @@ class _Claims:
         if deployment.active is None:
             return
         name = deployment.name
-        if deployment.origin == "builtin":
-            self._shipped.add(name)
+        self._first.setdefault(name, deployment.rank)
         holder = self.names.get(name)
         if holder is None:
             self.names[name] = key
-        elif deployment.origin == "folder" and self._origin(holder) == "builtin":
+        elif deployment.rank > self._deployments[holder].rank:
             self._take_over(key, holder)
         else:
             rival = self._deployments[holder].file
             self._lose(key, f"the name {name!r} is held by {rival}, which comes first in order of file names")
 
-    def extension_order(self, key: str) -> tuple[bool, bool, str, str]:
+    def tell_the_overridden(self) -> None:
+        for key in self._overridden:
+            name = self._deployments[key].name
+            holder = self._deployments[self.names[name]].file
+            self._lose(key, f"{holder} serves the name {name!r}, as plugins.override lists it")
+
+    def extension_order(self, key: str) -> tuple[bool, int, str, str]:
         deployment = self._deployments[key]
-        return (deployment.origin != "builtin", deployment.name not in self._shipped, deployment.file, key)
+        return (deployment.origin != "builtin", self._first[deployment.name], deployment.file, key)
 
     def claim_extensions(self, key: str) -> None:
         deployment = self._deployments[key]
@@ -104,16 +120,14 @@ class _Claims:
             quarantined=frozenset(each.claimed for each in self._deployments.values() if each.held == "quarantined"),
         )
 
-    def _take_over(self, key: str, shipped: str) -> None:
-        name = self._deployments[key].name
+    def _take_over(self, key: str, earlier: str) -> None:
+        name, holder = self._deployments[key].name, self._deployments[earlier]
         if name in self._override:
             self.names[name] = key
-            self._lose(shipped, f"{self._deployments[key].file} serves the name {name!r}, as plugins.override lists it")
-        else:
-            self._lose(key, f"the name {name!r} is that of a format that ships; plugins.override does not list it")
+            self._overridden.append(earlier)
+            return
+        whose = "that of a format that ships" if holder.origin == "builtin" else f"held by {holder.file}, which is installed"
+        self._lose(key, f"the name {name!r} is {whose}; plugins.override does not list it")
 
     def _lose(self, key: str, sentence: str) -> None:
         self.conflicts.setdefault(key, []).append(sentence)
-
-    def _origin(self, key: str) -> str:
-        return self._deployments[key].origin

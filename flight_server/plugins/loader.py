@@ -139,7 +139,7 @@ class _Attempt:
     def create(self) -> None:
         """Import the plugin, make it, and ask who it is."""
         stem = self._source.path.stem
-        if stem in sys.stdlib_module_names:
+        if stem in sys.stdlib_module_names and not self._source.is_installed:
             raise LoadError(f"it is named like Python's own module {stem!r}, which its imports would mistake it for; rename it")
         self._witness("while it was imported", None)
         module = self._imported()

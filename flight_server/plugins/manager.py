@@ -17,6 +17,7 @@ from flight_server.errors import BadRequest, Internal
 from flight_server.nursery.nursery import Nursery
 from flight_server.plugins.changes import Change
 from flight_server.plugins.follower import BUILTIN
+from flight_server.plugins.installed import installed
 from flight_server.plugins.interventions import Interventions
 from flight_server.plugins.ledger import Ledger
 from flight_server.plugins.parts import Clocks, Parts
@@ -80,7 +81,7 @@ class PluginManager:
         return self._parts.publisher.ledger
 
     def start(self) -> None:
-        """Load the formats that ship and what lies in the folder, then follow the folder if the configuration says so.
+        """Load what ships, what is installed and what lies in the folder; follow the folder if the configuration says so.
 
         Of a file that does not load, the last good bytes serve. Call it before the server starts gRPC: it starts the
         process that child processes are forked from. Raises ``ConfigError`` when the machine lacks what
@@ -93,6 +94,7 @@ class PluginManager:
             self._follower.apply({f"{BUILTIN}{name}": self._read(self._builtin_dir / name) for name in scan(self._builtin_dir)})
             if not self._config.enable_plugins:
                 return
+            self._follower.apply(self._installed())
             self._make_folder()
             self._parts.keeper.begin()
             self._follower.begin(kept, Restart(self._parts.admission.admit, self._parts.audit))
@@ -150,7 +152,7 @@ class PluginManager:
         with self._passing:
             difference = self._parts.settings.refresh()
             again = self._interventions.due_again(difference)
-            changed = self._interventions.reconfigure(difference) + self._retry_shipped(difference)
+            changed = self._interventions.reconfigure(difference) + self._retry_unfollowed(difference)
             if self._config.enable_plugins:
                 changed += self._follower.follow(settled=False, again=again)[0]
             self._parts.keeper.flush()
@@ -246,12 +248,18 @@ class PluginManager:
         self._parts.drain.sweep()
         self._parts.retirement.sweep()
 
-    def _retry_shipped(self, difference: Difference) -> list[Change]:
-        """Try those formats that ship again that could not be loaded with their earlier options."""
-        ledger = self._parts.publisher.ledger
-        keys = [key for key, each in ledger.deployments.items() if each.origin == "builtin" and each.active is None]
-        names = {key: key.removeprefix(BUILTIN) for key in keys} if difference.plugins else {}
-        return self._follower.apply({key: self._read(self._builtin_dir / name) for key, name in names.items()}) if names else []
+    def _retry_unfollowed(self, difference: Difference) -> list[Change]:
+        """Try again what is installed and does not serve, and what ships and could not be loaded with its earlier options."""
+        failed = {key: each for key, each in self.ledger.deployments.items() if each.active is None and not each.followed}
+        sources = self._installed() if any(each.origin == "installed" for each in failed.values()) else {}
+        if difference.plugins:
+            shipped = (key for key, each in failed.items() if each.origin == "builtin")
+            sources.update({key: self._read(self._builtin_dir / key.removeprefix(BUILTIN)) for key in shipped})
+        again = {key: source for key, source in sources.items() if key in failed}
+        return self._follower.apply(again) if again else []
+
+    def _installed(self) -> dict[str, Source | Unreadable]:
+        return installed() if self._config.enable_plugins and self._config.enable_entry_points else {}
 
     def _told_of_restart(self, difference: Difference) -> list[dict[str, Any]]:
         if not difference.needs_restart:

@@ -32,6 +32,11 @@ class Source:
         """The base name of the module or package folder."""
         return self.path.name
 
+    @property
+    def is_installed(self) -> bool:
+        """Whether it is an entry point of a distribution, and not a file."""
+        return self.path.parent.suffix == ".dist-info"
+
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:

@@ -14,7 +14,7 @@ from format_plugins.contract import PluginCapabilities, PluginMetadata
 
 #: discovered: new, and not still yet. verified: its bytes may run, and it is being tried. active: serves, from the bytes
 #: last tried. degraded: serves, but newer bytes were rejected. rejected: does not serve. quarantined: it crashed too often;
-#: earlier bytes serve if there are some. overridden: ships, and gave way to a dropped plugin. draining: its file is gone, and
+#: earlier bytes serve if there are some. overridden: gave way to one of a later origin. draining: its file is gone, and
 #: streams still hold it. retired: its file is gone, nobody uses it, and something keeps its code in memory.
 State: TypeAlias = Literal[
     "discovered", "verified", "active", "degraded", "rejected", "quarantined", "overridden", "draining", "retired"
@@ -75,12 +75,12 @@ def statuses(
     retired: Iterable[Retired] = (),
     pending: Mapping[str, Pending] | None = None,
 ) -> Iterator[PluginStatus]:
-    """Yield the status of every plugin file: those that ship first, then in order of file names, then what is on its way.
+    """Yield the status of every plugin: what ships, what is installed, then files in order of their names, then what comes.
 
     ``retired`` are the generations that something keeps in memory.
     """
     held, pinned = list(draining), list(retired)
-    files = sorted(ledger.deployments.items(), key=lambda item: (item[1].origin != "builtin", item[1].file, item[0]))
+    files = sorted(ledger.deployments.items(), key=lambda item: (item[1].rank, item[1].file, item[0]))
     for key, deployment in files:
         older = (each.generation.number for each in held if _id(each.deployment) == _id(deployment))
         status = _status(key, deployment, ledger, tuple(sorted(older)))
@@ -132,8 +132,7 @@ def _state(key: str, deployment: Deployment, ledger: Ledger) -> State:
         return "quarantined"
     if key in ledger.serving:
         return "active" if deployment.failure is None else "degraded"
-    is_overridden = deployment.origin == "builtin" and deployment.name in ledger.snapshot.formats
-    return "overridden" if is_overridden and deployment.active is not None else "rejected"
+    return "overridden" if ledger.is_overridden(key) else "rejected"
 
 
 def _serving(
