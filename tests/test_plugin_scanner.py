@@ -6,17 +6,25 @@ import subprocess
 
 import pytest
 
-from flight_server.plugins.scanner import scan, sign
+from flight_server.plugins.scanner import claimed_name, scan, sign
 from flight_server.plugins.source import Source, Unreadable, read
 
 LIMIT = 1 << 20
 
 
-def test_modules_and_packages_are_plugins(tmp_path):
+def test_modules_libraries_and_packages_are_plugins(tmp_path):
     (tmp_path / "lines.py").touch()
+    (tmp_path / "libmy_plugin.so").touch()
     (tmp_path / "avro").mkdir()
     (tmp_path / "avro" / "__init__.py").touch()
-    assert set(scan(tmp_path)) == {"lines.py", "avro"}
+    assert set(scan(tmp_path)) == {"lines.py", "libmy_plugin.so", "avro"}
+
+
+@pytest.mark.parametrize(
+    ("file", "name"), [("lines.py", "lines"), ("libmy_plugin.so", "my_plugin"), ("liblib.so.so", "lib.so"), ("a.b", "a.b")]
+)
+def test_a_file_claims_a_name_before_its_code_says_more(file, name):
+    assert claimed_name(file) == name
 
 
 @pytest.mark.parametrize(
@@ -35,6 +43,11 @@ def test_modules_and_packages_are_plugins(tmp_path):
         "x.py.part",
         "x.tmp",
         "x",
+        "x.so",
+        "lib.so",
+        "libx.so.1",
+        "libx.so.tmp",
+        ".libx.so.9K3a1z",
     ],
 )
 def test_what_editors_and_copies_leave_behind_is_no_plugin(tmp_path, name):

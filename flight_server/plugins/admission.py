@@ -11,6 +11,7 @@ from flight_server.plugins.failure import Failure
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.loader import Loader
 from flight_server.plugins.policy import AllowList
+from flight_server.plugins.scanner import claimed_name
 from flight_server.plugins.source import Source, Unreadable
 from flight_server.plugins.surroundings import Surroundings
 
@@ -65,6 +66,6 @@ class Admission:
         self, event: Event, source: Source, *, ships: bool, plugin: str | None = None, generation: int | None = None
     ) -> None:
         if not ships:
-            name = plugin or (source.file if source.is_package else source.path.stem)
+            name = plugin or (source.file if source.is_package else claimed_name(source.file))
             step = Transition(event=event, plugin=name, file=source.file, to_generation=generation, sha256=source.sha256)
             self._audit.note(step)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from pathlib import PurePath
 from typing import Literal, TypeAlias, get_args
 
 from flight_server.plugins.admission import Outcome
 from flight_server.plugins.failure import Failure
 from flight_server.plugins.generation import Generation
+from flight_server.plugins.scanner import claimed_name
 from flight_server.plugins.source import Source
 
 #: It ships; pip installed it; or it lies in the plugin folder, or wherever an operator loaded it from.
@@ -56,7 +56,7 @@ class Deployment:
         """The name that the bytes last tried ask for, as far as they could say."""
         if self.failure is not None and self.failure.metadata is not None:
             return self.failure.metadata.name
-        return PurePath(self.file).stem if self.active is None else self.active.metadata.name
+        return claimed_name(self.file) if self.active is None else self.active.metadata.name
 
     @property
     def tried_sha256(self) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from flight_server.plugins.scanner import claimed_name
 from flight_server.plugins.source import Source
 
 _SHOWN_HASHES = 3
@@ -13,8 +14,8 @@ class AllowList:
     """An empty list allows everything.
 
     Two names count. Before any code of a plugin runs, its bytes must be listed under the name of its file: ``lines`` for
-    ``lines.py`` and for the package folder ``lines``. And when it has said what it is called, they must be listed under
-    that name, too, or bytes that were allowed as one format could take the place of another.
+    ``lines.py``, for ``liblines.so`` and for the package folder ``lines``. And when it has said what it is called, they must
+    be listed under that name, too, or bytes that were allowed as one format could take the place of another.
     """
 
     def __init__(self, allow: Mapping[str, str | Sequence[str]]) -> None:
@@ -22,7 +23,7 @@ class AllowList:
 
     def refusal(self, source: Source) -> str | None:
         """Return why these bytes may not run, or None when they may."""
-        name = source.file if source.is_package else source.path.stem
+        name = source.file if source.is_package else claimed_name(source.file)
         if not self._allow or source.sha256 in self._allow.get(name, ()):
             return None
         if name in self._allow:

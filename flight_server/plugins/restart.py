@@ -10,6 +10,7 @@ from flight_server.plugins.audit import AuditLog, Transition
 from flight_server.plugins.deployment import Deployment
 from flight_server.plugins.failure import Failure
 from flight_server.plugins.generation import Generation
+from flight_server.plugins.scanner import claimed_name
 from flight_server.plugins.source import Source, Unreadable
 from flight_server.plugins.state import Kept
 
@@ -44,7 +45,7 @@ class Restart:
         """Take note that a file went while no server was there."""
         sha256 = kept.active.sha256 if kept.active else None
         why = "the file is gone; it went while the server was down"
-        self._note(Transition(event="undeployed", plugin=file.removesuffix(".py"), file=file, sha256=sha256, reason=why))
+        self._note(Transition(event="undeployed", plugin=claimed_name(file), file=file, sha256=sha256, reason=why))
 
     def _brought_back(self, record: Deployment, kept: Kept) -> Deployment:
         candidates = [each for each in (kept.active, kept.previous) if each is not None]

@@ -8,17 +8,22 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TypeAlias
 
+from format_plugins.native.filename import library_name
+
 #: One file as the file system sees it: name, device, inode, size, mtime, ctime (nanoseconds). The ctime catches an edit
 #: of the same size whose mtime was put back.
 FileSignature: TypeAlias = tuple[str, int, int, int, int, int]
 #: All the files of one plugin, by name.
 Signature: TypeAlias = tuple[FileSignature, ...]
 
+#: For messages.
+WHAT_IS_ONE = "a module '*.py', a library 'lib*.so', or a folder with an '__init__.py'"
+
 _LEFT_BY_EDITORS = ("~", ".swp", ".swx", ".swo", ".tmp", ".part", ".pyc", ".orig", ".bak")
 
 
 def scan(folder: Path) -> dict[str, Signature]:
-    """Return the plugins in ``folder`` by their base names: modules ``*.py``, and folders with an ``__init__.py``.
+    """Return the plugins in ``folder`` by their base names: modules, libraries, and folders with an ``__init__.py``.
 
     Entries whose names begin with ``.`` or ``_`` are none, nor is what editors leave behind, nor what has a name that is no
     text. Raises ``OSError`` when the
@@ -43,8 +48,13 @@ def sign(path: Path) -> Signature:
     except OSError:  # gone, or a link that leads nowhere, in circles, or where the server may not look
         return _sign_link(path)
     if stat.S_ISREG(status.st_mode):
-        return (_signed(path.name, status),) if path.suffix == ".py" else ()
+        return (_signed(path.name, status),) if _is_file_of_a_plugin(path.name) else ()
     return _sign_package(path, status) if stat.S_ISDIR(status.st_mode) else ()
+
+
+def claimed_name(file: str) -> str:
+    """Return the name of a plugin as far as its file tells it: ``lines`` of ``lines.py``, ``npy`` of ``libnpy.so``."""
+    return library_name(file) or file.removesuffix(".py")
 
 
 def package_files(folder: Path) -> Iterator[tuple[str, os.stat_result]]:
@@ -72,6 +82,10 @@ def _is_ignored(name: str) -> bool:
     return name.startswith((".", "_", "#")) or name.endswith(_LEFT_BY_EDITORS) or not _is_text(name)
 
 
+def _is_file_of_a_plugin(name: str) -> bool:
+    return name.endswith(".py") or library_name(name) is not None
+
+
 def _is_text(name: str) -> bool:
     """Say whether a name can be told in JSON: file systems take any bytes."""
     try:
@@ -93,7 +107,7 @@ def _sign_package(path: Path, status: os.stat_result) -> Signature:
 
 def _sign_link(path: Path) -> Signature:
     try:
-        return (_signed(path.name, path.lstat()),) if path.suffix in {"", ".py"} else ()
+        return (_signed(path.name, path.lstat()),) if not path.suffix or _is_file_of_a_plugin(path.name) else ()
     except FileNotFoundError:
         return ()
 

@@ -12,13 +12,14 @@ from pathlib import Path
 from flight_server.plugins.failure import without_folders
 from flight_server.plugins.scanner import package_files
 from flight_server.plugins.security import Guard, Refused
+from format_plugins.native.filename import library_name
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    r"""A plugin's files by their names relative to the plugin: one for a module, ``__init__.py`` and more for a package.
+    r"""A plugin's files by their names relative to the plugin: one for a module or a library, more for a package.
 
-    ``sha256`` of a module is that of the file. Of a package it is that of the lines ``<sha256>  <name>\n`` of all its
+    ``sha256`` of one file is that of the file. Of a package it is that of the lines ``<sha256>  <name>\n`` of all its
     files in name order, which is what ``sha256sum`` prints.
     """
 
@@ -29,13 +30,23 @@ class Source:
 
     @property
     def file(self) -> str:
-        """The base name of the module or package folder."""
+        """The base name of the module, library or package folder."""
         return self.path.name
 
     @property
     def is_installed(self) -> bool:
         """Whether it is an entry point of a distribution, and not a file."""
         return self.path.parent.suffix == ".dist-info"
+
+    @property
+    def is_native(self) -> bool:
+        """Whether it is a shared library, whose one file ``content`` is."""
+        return not self.is_package and not self.is_installed and library_name(self.file) is not None
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of a plugin of one file."""
+        return self.files[self.file]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +58,7 @@ class Unreadable:
 
     @property
     def file(self) -> str:
-        """The base name of the module or package folder."""
+        """The base name of the module, library or package folder."""
         return self.path.name
 
     @property

@@ -17,6 +17,7 @@ import structlog
 from flight_server.plugins.deployment import Held
 from flight_server.plugins.security import Guard
 from flight_server.plugins.source import Source, Unreadable, read
+from format_plugins.native.filename import library_name
 
 _VERSION = 1
 _INDEX = "index.json"
@@ -54,7 +55,7 @@ class _Index:
 
 
 class StateFolder:
-    """Holds ``index.json``, and a folder for each digest: ``<sha256>/module.py``, or ``<sha256>/package/``.
+    """Holds ``index.json``, and a folder for each digest: ``<sha256>/module.py``, ``module.so`` or ``package/``.
 
     For one thread, and for one server at a time. All of it is the server's own: folders 0700, files 0600.
     """
@@ -132,15 +133,15 @@ class StateFolder:
         if sha256 is None or not _SHA256.fullmatch(sha256):
             return None
         place = self.path / sha256
-        is_package = (place / "package").is_dir()
-        found = read(place / ("package" if is_package else "module.py"), limit_bytes=self._limit_bytes, guard=self._guard)
+        is_package, module = (place / "package").is_dir(), _module(path)
+        found = read(place / ("package" if is_package else module), limit_bytes=self._limit_bytes, guard=self._guard)
         if isinstance(found, Unreadable) or found.sha256 != sha256:
             why = found.sentence if isinstance(found, Unreadable) else f"they have the sha256 {found.sha256}"
             self._log.error("kept bytes of a plugin are not used", file=path.name, sha256=sha256, error=why)
             # Made anew from good bytes when there are some again.
             shutil.rmtree(place, ignore_errors=True)
             return None
-        files = found.files if is_package else {path.name: found.files["module.py"]}
+        files = found.files if is_package else {path.name: found.files[module]}
         return dataclasses.replace(found, path=path, files=files)
 
     def _add(self, source: Source) -> None:
@@ -150,7 +151,7 @@ class StateFolder:
         top = fresh / "package"
         folders = {fresh}
         for name, content in source.files.items():
-            file = top / name if source.is_package else fresh / "module.py"
+            file = top / name if source.is_package else fresh / _module(source.path)
             for folder in reversed([each for each in file.parents if each.is_relative_to(fresh)]):
                 folder.mkdir(mode=0o700, exist_ok=True)
                 folders.add(folder)
@@ -176,6 +177,11 @@ def _entries(kept: Mapping[str, Kept]) -> dict[str, _Entry]:
         )
         for file, each in sorted(kept.items())
     }
+
+
+def _module(path: Path) -> str:
+    """Return what the one file of the plugin at ``path`` is called here."""
+    return "module.py" if library_name(path.name) is None else "module.so"
 
 
 def _is_plain(file: str) -> bool:

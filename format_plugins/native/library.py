@@ -17,13 +17,16 @@ import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from format_plugins.contract import PluginMetadata
 from format_plugins.native import abi, fault, manifest
 from format_plugins.native.codec import Cancelling, NativeFormat
 from format_plugins.native.elf import Elf, LibraryError
 from format_plugins.native.manifest import Manifest
+
+#: Told what a library's code does next, as the end of a sentence: "in format_plugin_init".
+Witness: TypeAlias = Callable[[str], None]
 
 #: How many of a library's exports a message names.
 _NAMED_EXPORTS = 5
@@ -51,15 +54,17 @@ def checked(content: bytes) -> Manifest | None:
     return manifest.embedded(library)
 
 
-def load(content: bytes, folder: Path, *, callbacks: Callbacks | None = None) -> NativePlugin:
+def load(content: bytes, folder: Path, *, callbacks: Callbacks | None = None, witness: Witness | None = None) -> NativePlugin:
     """Load a library from its bytes, as a copy under its hash in ``folder``, which nobody else can write to.
 
     ``folder`` is made if it is missing; its file system must allow programs to run. A library is never unloaded: what it has
     made may still point into it. Raises ``LibraryError``.
     """
     embedded = checked(content)
-    library = _opened(_copied(content, folder))
-    return NativePlugin(library, embedded, callbacks or Callbacks())
+    path = _copied(content, folder)
+    say = witness or _unseen
+    say("while its library was opened")
+    return NativePlugin(_opened(path), embedded, callbacks or Callbacks(), say)
 
 
 class NativePlugin:
@@ -67,11 +72,13 @@ class NativePlugin:
 
     config_type: type
 
-    def __init__(self, library: ctypes.CDLL, embedded: Manifest | None, callbacks: Callbacks) -> None:
+    def __init__(self, library: ctypes.CDLL, embedded: Manifest | None, callbacks: Callbacks, witness: Witness) -> None:
         self._callbacks = callbacks
         self._host = self._new_host(lambda _: 0)
+        witness(f"in {abi.ENTRY}")
         self._struct = self._initialized(library)
         weakref.finalize(self, _ended, self._struct, self._host).atexit = False
+        witness("in metadata_json")
         self._manifest = self._asked(embedded)
         self.config_type = self._manifest.config_type
 
@@ -140,6 +147,10 @@ class _Log:
         """Log a line; native code cannot be told that this failed."""
         with contextlib.suppress(Exception):
             self._log(level, (message or b"").decode("utf-8", "replace"))
+
+
+def _unseen(_doing: str) -> None:
+    """Witness nothing."""
 
 
 def _taken(room: abi.Room[abi.Plugin]) -> abi.Plugin:
