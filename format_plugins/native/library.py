@@ -12,10 +12,11 @@ import dataclasses
 import hashlib
 import logging
 import os
-import tempfile
+import secrets
 import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -182,10 +183,11 @@ def _copied(content: bytes, folder: Path) -> Path:
     target = folder / f"{hashlib.sha256(content).hexdigest()}.so"
     if target.exists() and target.read_bytes() == content:
         return target
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
-        copy.write(content)
-        os.fchmod(copy.fileno(), 0o500)
-    return Path(copy.name).replace(target)
+    copy = folder / secrets.token_hex(16)
+    # Made with its mode: a child process in a sandbox may not change one.
+    with open(copy, "xb", opener=partial(os.open, mode=0o500)) as file:
+        file.write(content)
+    return copy.replace(target)
 
 
 def _opened(path: Path) -> ctypes.CDLL:
