@@ -46,9 +46,11 @@ class Child:
         self._spool = spool
         self._limits = limits
         budget = Budget()
-        streams = zip(("stdout", "stderr"), outputs, strict=True)
         self._log = log
-        self.outputs = tuple(Output(descriptor, log.bind(stream=stream), budget, stream=stream) for stream, descriptor in streams)
+        self.outputs = tuple(
+            Output(descriptor, log.bind(stream=stream), budget, stream=stream)
+            for stream, descriptor in zip(("stdout", "stderr"), outputs, strict=True)
+        )
         self._process = -1
         self._killed_for: str | None = None
         self._guard = threading.Lock()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
+import termios
 import time
 from typing import Any
 
@@ -44,10 +46,19 @@ class Budget:
 class Output:
     """One captured stream of a child: ``descriptor`` is the reading end of its pipe, ``log`` knows whose it is."""
 
-    def __init__(self, descriptor: int, log: Any, budget: Budget, *, says: str = "a plugin printed") -> None:  # noqa: ANN401 - structlog's own type is Any
+    def __init__(
+        self,
+        descriptor: int,
+        log: Any,  # noqa: ANN401 - structlog's own type is Any
+        budget: Budget,
+        *,
+        stream: str = "",
+        says: str = "a plugin printed",
+    ) -> None:
         os.set_blocking(descriptor, False)
         self.descriptor = descriptor
-        self._log = log
+        self.log = log
+        self.stream = stream
         self._says = says
         self._budget = budget
         self._line = bytearray()
@@ -57,6 +68,14 @@ class Output:
     def tail(self) -> str:
         """The end of what was printed."""
         return self._tail.decode("utf-8", "replace")
+
+    @property
+    def has_unread(self) -> bool:
+        """Whether something was printed that has not been read; not to be asked of one that may have been closed."""
+        try:
+            return fcntl.ioctl(self.descriptor, termios.FIONREAD, bytes(4)) != bytes(4)
+        except OSError:  # it was, in this moment
+            return False
 
     @property
     def is_flooding(self) -> bool:
@@ -85,7 +104,7 @@ class Output:
         if self._line:
             self._say()
         if self._budget.left_out:
-            self._log.warning("printed lines were left out: too many", lines=self._budget.left_out)
+            self.log.warning("printed lines were left out: too many", lines=self._budget.left_out)
             self._budget.left_out = 0
         os.close(self.descriptor)
 
@@ -100,8 +119,8 @@ class Output:
         if not text or not self._budget.takes():
             return
         if left_out:
-            self._log.warning("printed lines were left out: too many", lines=left_out)
+            self.log.warning("printed lines were left out: too many", lines=left_out)
             self._budget.left_out = 0
         cut = f"{text[:LINE_CHARS]}…" if len(text) > LINE_CHARS else text
         # A terminal that shows the log shall not take a plugin's text for commands.
-        self._log.info(self._says, text="".join(each if each.isprintable() else " " for each in cut))
+        self.log.info(self._says, text="".join(each if each.isprintable() else " " for each in cut))

@@ -36,7 +36,9 @@ def readable() -> tuple[list[Grant], list[Listed]]:
     foreign = [each for each, place in entries.items() if place.is_dir() and not _is_in(place, whole)]
     listed = [Listed.of(each) for each in foreign]
     archives = [place for place in entries.values() if place.is_file()]
-    places = [*whole, *map(Path, _FILES), *archives, *(place for each in listed for place in each.places)]
+    # Native plugins are held against the interpreter's own file: the class and the machine that it was built for.
+    interpreter = Path("/proc/self/exe").resolve()
+    places = [*whole, *map(Path, _FILES), interpreter, *archives, *(place for each in listed for place in each.places)]
     grants = [Grant(str(place), READ) for place in places] + [Grant(each, USE) for each in _DEVICES]
     return grants, listed
 
