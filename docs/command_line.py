@@ -1,5 +1,6 @@
-"""Write the tables of docs/command-line.md from the commands themselves. A test fails when they are behind."""
+"""Write the tables of the pages about commands from the commands themselves. A test fails when they are behind."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
@@ -7,8 +8,10 @@ import click
 from flight_client.cli import main
 from flight_client.commands.failures import EXIT_CODES
 from flight_client.commands.session import everywhere
+from flight_server.authoring.commands import plugin
 
 PAGE = Path(__file__).resolve().parent / "command-line.md"
+AUTHORS_PAGE = PAGE.with_name("plugin-commands.md")
 
 
 def generated() -> str:
@@ -16,28 +19,40 @@ def generated() -> str:
     text = _filled(
         PAGE.read_text(), "exit codes", [("code", "meaning"), *((str(code), said) for code, said in EXIT_CODES.items())]
     )
-    text = _filled(text, "every command", _rows(click.Command("every", params=everywhere())))
+    every = click.Command("every", params=everywhere())
+    text = _filled(text, "every command", _rows(every, flags(every)))
     for name, command in main.commands.items():
-        text = _filled(text, name, _rows(command))
+        text = _filled(text, name, _rows(command, flags(command)))
     return text
+
+
+def generated_for_authors() -> str:
+    """Return the page of `flight-server plugin` with its tables as they should be."""
+    text = AUTHORS_PAGE.read_text()
+    for name, command in plugin.commands.items():
+        text = _filled(text, name, _rows(command, options(command)))
+    return text
+
+
+def options(command: click.Command) -> list[click.Option]:
+    """Return the options of a command."""
+    return [option for option in command.params if isinstance(option, click.Option)]
 
 
 def flags(command: click.Command) -> list[click.Option]:
     """Return the options of a command that other commands have not, too."""
     shared = {option.name for option in everywhere()}
-    return [
-        option for option in command.params if isinstance(option, click.Option) and option.name not in shared - _own(command)
-    ]
+    return [option for option in options(command) if option.name not in shared - _own(command)]
 
 
 def _own(command: click.Command) -> set[str | None]:
     return {option.name for option in everywhere()} if command.name == "every" else set()
 
 
-def _rows(command: click.Command) -> list[tuple[str, ...]]:
+def _rows(command: click.Command, shown: Iterable[click.Option]) -> list[tuple[str, ...]]:
     context = click.Context(command)
     rows = []
-    for option in flags(command):
+    for option in shown:
         told = option.get_help_record(context)
         if told is not None:
             rows.append((f"`{told[0]}`".replace("|", "\\|"), told[1].replace("|", "\\|")))
@@ -59,3 +74,4 @@ def _filled(text: str, name: str, rows: list[tuple[str, ...]]) -> str:
 
 if __name__ == "__main__":
     PAGE.write_text(generated())
+    AUTHORS_PAGE.write_text(generated_for_authors())

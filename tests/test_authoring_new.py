@@ -6,12 +6,15 @@ import sys
 
 import pytest
 from author_command import SCRIPTS, environment, invoke
+from native_plugins import Loaded, needs_compiler, run
 from plugin_samples import started
 
+from flight_server.authoring import scaffold
 from flight_server.authoring.naming import NameRefused, check_name
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, UnknownOption
 from flight_server.transcode import Decoded
+from format_plugins.native.manifest import parse
 
 FORMATS = {"csv": "comma_separated.py", "ndjson": "json_lines.py"}
 EXTENSIONS = {".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
@@ -167,6 +170,31 @@ def test_the_command_knows_the_formats_that_ship(tmp_path):
     assert result.exit_code == 1
     assert "a format that ships" in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@needs_compiler
+def test_the_plugin_in_c_is_built_and_passes_its_own_test_under_its_new_name(tmp_path):
+    result = invoke("new", "orders", "--dir", tmp_path, "--lang", "c")
+    assert result.stdout.endswith(f"Next: make -C {tmp_path / 'orders'}\n")
+    run(["make", "-C", tmp_path / "orders", "test"])
+    loaded = Loaded((tmp_path / "orders/liborders.so").read_bytes(), tmp_path)
+    assert (loaded.plugin.metadata().name, loaded.plugin.metadata().extensions) == ("orders", (".orders",))
+
+
+def test_the_plugin_in_rust_has_its_new_name(tmp_path):
+    result = invoke("new", "orders", "--dir", tmp_path, "--lang", "rust")
+    home = tmp_path / "orders"
+    assert result.stdout.endswith(f"Next: cargo build --release --manifest-path {home / 'Cargo.toml'}\n")
+    manifest = parse((home / "src/manifest.json").read_bytes())
+    assert (manifest.metadata.name, manifest.metadata.extensions) == ("orders", (".orders",))
+    assert 'name = "orders"' in (home / "Cargo.toml").read_text()
+    assert "use orders::interface::" in (home / "tests/interface.rs").read_text()
+
+
+@pytest.mark.parametrize("language", ["c", "rust"])
+def test_nothing_that_was_built_is_copied(language):
+    written = scaffold.LANGUAGES[language].files("orders")
+    assert not any(place.startswith("target/") or place.endswith((".o", ".so", ".lock")) for place in written)
 
 
 def test_the_command_starts_without_what_it_does_not_need():

@@ -13,6 +13,7 @@ from typing import Any
 import click
 
 from flight_server.authoring.worker import WorkerEnded, answers
+from flight_server.plugins.scanner import scan, sign
 
 #: The kit ends a check that hangs by itself, well before.
 _SILENCE_SECS = 600.0
@@ -23,20 +24,16 @@ class NothingToCheck(Exception):
 
 
 def plugins_at(path: Path) -> list[Path]:
-    """Return the plugins that ``path`` is or holds: a module, a package folder, or a folder of those.
+    """Return the plugins that ``path`` is or holds: what a server would take for one, or a folder of those.
 
     Raises ``NothingToCheck``.
     """
-    if path.is_file():
-        if path.suffix != ".py":
-            raise NothingToCheck(f"{path} is no plugin: a module `*.py`, or a folder with an `__init__.py`, is")
+    if not path.exists():
+        raise NothingToCheck(f"{path} is not there")
+    if sign(path):
         return [path]
     if not path.is_dir():
-        raise NothingToCheck(f"{path} is not there")
-    if (path / "__init__.py").is_file():
-        return [path]
-    from flight_server.plugins.scanner import scan  # noqa: PLC0415 - not before it is needed
-
+        raise NothingToCheck(f"{path} is no plugin: a module `*.py`, or a folder with an `__init__.py`, is")
     found = [path / name for name in scan(path)]
     if not found:
         raise NothingToCheck(f"{path} holds no plugin: neither a module `*.py` nor a folder with an `__init__.py`")

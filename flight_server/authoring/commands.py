@@ -6,6 +6,7 @@ import json
 import os
 from dataclasses import asdict, replace
 from pathlib import Path
+from string import Template
 from typing import Any, TypeVar
 
 import click
@@ -42,7 +43,10 @@ def plugin() -> None:
     "--lang", "language", type=click.Choice(list(scaffold.LANGUAGES)), default="python", help="What the plugin is written in."
 )
 def new(name: str, folder: Path, language: str) -> None:
-    """Write a plugin that works, its test, and a document to try it with, into a new folder NAME."""
+    """Write a plugin that works, with its test, into a new folder NAME.
+
+    In C and Rust it is one that reads and writes NumPy's files, or logfmt, under the name that you give it.
+    """
     from flight_server.authoring import naming
     from flight_server.authoring.quiet import loaded
     from flight_server.config import PluginsConfig
@@ -59,7 +63,8 @@ def new(name: str, folder: Path, language: str) -> None:
         raise click.ClickException(f"{error.filename}: {error.strerror}" if error.strerror else str(error)) from None
     for path in written:
         click.echo(path)
-    click.echo(f"Next: flight-server plugin check {folder / name}")
+    following = Template(scaffold.LANGUAGES[language].following).substitute(home=folder / name)
+    click.echo(f"Next: {following}")
 
 
 @plugin.command()
