@@ -23,6 +23,7 @@ from typing import Any
 from format_plugins.conformance.blame import LOADING, plugin_code
 from format_plugins.conformance.finding import NotApplicable, Unmet
 from format_plugins.conformance.subject import Subject
+from format_plugins.native.filename import library_name
 
 WARM_UPS, LOADS, GROWTH_BYTES = 20, 100, 5 << 20
 CODEC_SECS = 0.1
@@ -159,6 +160,8 @@ def a_hundred_loads_leave_nothing_behind(subject: Subject) -> None:
     """A plugin that is loaded, used and let go of a hundred times takes no memory for it."""
     if subject.origin.path is None:
         raise NotApplicable("the plugin was given as an object; give it as a path to have it loaded again and again")
+    if library_name(subject.origin.path.name) is not None:
+        raise NotApplicable("a native library is never unloaded: the process that it runs in ends")
     for _ in range(WARM_UPS):
         _use_once(subject)
     gc.collect()

@@ -6,10 +6,14 @@ import importlib.machinery
 import importlib.util
 import logging
 import sys
+import tempfile
 from collections.abc import Mapping, Sequence
 from importlib.abc import InspectLoader, MetaPathFinder
 from pathlib import Path
 from types import CodeType, ModuleType
+
+from format_plugins.native.filename import library_name
+from format_plugins.native.library import NativePlugin, load
 
 
 class NotAPluginError(Exception):
@@ -25,7 +29,12 @@ class Load(MetaPathFinder, InspectLoader):
         self._name = ""
 
     def run(self) -> ModuleType:
-        """Execute the plugin's module under a name of its own and return it; what its code raises comes through."""
+        """Execute the plugin's module under a name of its own and return it; what its code raises comes through.
+
+        Of a native library, which has no module, it is one that has ``create_plugin``.
+        """
+        if library_name(self._path.name) is not None and self._path.is_file():
+            return _module_of_library(self._path.name, self._files[self._path.name])
         stem = self._path.name.removesuffix(".py").replace(".", "_")
         number = 1
         while f"{stem}@{number}" in sys.modules:
@@ -93,13 +102,24 @@ class Load(MetaPathFinder, InspectLoader):
         return next((name for name in choices if name in self._files), None)
 
 
+def _module_of_library(name: str, content: bytes) -> ModuleType:
+    def create_plugin() -> NativePlugin:
+        # Once it is open, the copy can go.
+        with tempfile.TemporaryDirectory() as folder:
+            return load(content, Path(folder))
+
+    module = ModuleType(name)
+    module.create_plugin = create_plugin  # type: ignore[attr-defined] # which makes it a plugin's
+    return module
+
+
 def _files(path: Path) -> Mapping[str, bytes]:
     try:
         if path.is_dir():
             found = sorted(file for file in path.rglob("*") if file.is_file() and "__pycache__" not in file.parts)
             return {str(file.relative_to(path)): file.read_bytes() for file in found}
-        if path.suffix != ".py":
-            raise NotAPluginError(f"{path.name} is neither a Python module nor a package folder")
+        if path.suffix != ".py" and library_name(path.name) is None:
+            raise NotAPluginError(f"{path.name} is neither a Python module nor a library lib*.so nor a package folder")
         return {path.name: path.read_bytes()}
     except OSError as error:
         raise NotAPluginError(f"{path.name} cannot be read: {error.strerror}") from None

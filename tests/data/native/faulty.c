@@ -7,11 +7,31 @@
 #ifndef ABI
 #define ABI "1.0"
 #endif
+#ifndef VERSION
+#define VERSION "1.0.0"
+#endif
+/* What it writes for a record batch, and the number of its first row: two builds can be told apart by what they make. */
+#ifndef WRITTEN
+#define WRITTEN "batch\n"
+#endif
+#ifndef FIRST
+#define FIRST 0
+#endif
+/* What it does, as statements, when its library is opened, in format_plugin_init and in metadata_json. */
+#ifndef AT_OPEN
+#define AT_OPEN
+#endif
+#ifndef AT_INIT
+#define AT_INIT
+#endif
+#ifndef AT_METADATA
+#define AT_METADATA
+#endif
 #ifndef CAPABILITIES
 #define CAPABILITIES "{\"read\": true, \"write\": true}"
 #endif
 #define JSON(name) \
-  "{\"abi\": \"" ABI "\", \"name\": \"" name "\", \"version\": \"1.0.0\", \"capabilities\": " CAPABILITIES ", \"options\": [" \
+  "{\"abi\": \"" ABI "\", \"name\": \"" name "\", \"version\": \"" VERSION "\", \"capabilities\": " CAPABILITIES ", \"options\": [" \
   "{\"name\": \"fault\", \"type\": \"str\", \"default\": \"\", \"doc\": \"what goes wrong\"}," \
   "{\"name\": \"batches\", \"type\": \"int\", \"default\": 3, \"minimum\": 0}," \
   "{\"name\": \"words\", \"type\": \"list[str] | null\", \"default\": null}," \
@@ -68,8 +88,8 @@ static void batch_make(struct State *state, struct ArrowArray *out) {
     out->children[0]->buffers[2] = calloc(1, 1);
   } else {
     int64_t *values = malloc(2 * sizeof *values);
-    values[0] = state->row++;
-    values[1] = state->row++;
+    values[0] = FIRST + state->row++;
+    values[1] = FIRST + state->row++;
     array_make(out->children[0], 2, 0);
     out->children[0]->buffers[1] = values;
   }
@@ -138,6 +158,10 @@ static int get_next(struct ArrowArrayStream *stream, struct ArrowArray *out) {
       format_plugin_fail(state->error, FORMAT_PLUGIN_SOURCE, "%s", state->source.get_last_error(&state->source));
       return EIO;
     }
+  if (is(state->fault, "echo")) { /* none: a batch for each chunk of the document */
+    if (state->source.next(&state->source, &data, &length, NULL) != 0) return EIO;
+    state->left = length > 0;
+  }
   if (state->left-- > 0) batch_make(state, out);
   return 0;
 }
@@ -196,8 +220,8 @@ static int next(struct FormatPluginBytes *self, const uint8_t **data, int64_t *l
   if (batch.release == NULL) return FORMAT_PLUGIN_OK;
   state->row += batch.length;
   batch.release(&batch);
-  *data = (const uint8_t *)"batch\n";
-  *length = 6;
+  *data = (const uint8_t *)WRITTEN;
+  *length = sizeof WRITTEN - 1;
   return FORMAT_PLUGIN_OK;
 }
 
@@ -281,8 +305,11 @@ static int create_format(struct FormatPlugin *self, const struct FormatPluginHos
 #endif
 static const char *metadata_json(struct FormatPlugin *self) {
   (void)self;
+  AT_METADATA;
   return METADATA;
 }
+
+__attribute__((constructor)) static void opened(void) { AT_OPEN; }
 
 static const struct FormatPluginHost *init_host;
 
@@ -300,6 +327,7 @@ struct Later {
 int format_plugin_init(const struct FormatPluginHost *host, struct FormatPlugin *plugin, struct FormatPluginError *error) {
   struct Later mine = {0};
   int status = format_plugin_agree(host, &mine.plugin.abi_version, error);
+  AT_INIT;
   if (status != FORMAT_PLUGIN_OK) return status;
   init_host = host;
   memset(mine.more, 1, sizeof mine.more);
