@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from flight_server.authoring.declared import declaration_in
 from format_plugins.conformance import check
 from format_plugins.native.library import Callbacks, load
 from format_plugins.options import decode
@@ -70,6 +71,12 @@ class Loaded:
 
     def releases(self):
         return sorted(line for line in self.lines if line.endswith("released"))
+
+
+def declared(example, library):
+    """What the test of an example declares of its library."""
+    (test,) = (example / "tests").glob("test_*.py")
+    return declaration_in(test, library)
 
 
 def table(reader):

@@ -8,10 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from language_clients import BUILD_SECS, wanted
-from native_plugins import NATIVE, Loaded, assert_conforms, run, table
+from native_plugins import NATIVE, Loaded, assert_conforms, declared, run, table
 from trips import cut
 
-from format_plugins.conformance import Declaration, How, Loss
 from format_plugins.contract import FormatError
 from format_plugins.native.library import checked
 from format_plugins.options import OptionError
@@ -20,16 +19,6 @@ pytestmark = [wanted, pytest.mark.timeout(3 * BUILD_SECS)]
 
 EXAMPLE = NATIVE / "examples" / "rust"
 LIBRARY = EXAMPLE / "target" / "release" / "libmy_plugin.so"
-#: As the example's README has them.
-LOSSES = (
-    Loss("*list*, struct*, map*, *union, *binary*, dictionary of dictionary, null", How.REFUSED),
-    Loss("uuid*, opaque*, tensor*, run_end_encoded*, interval*, duration*", How.REFUSED),
-    Loss("date* far, timestamp_s far, timestamp_ms far, timestamp_us far", How.REFUSED, why="they have no text"),
-    Loss("one name twice, name empty, name quotes, name newline, name unicode, name nul", How.REFUSED),
-    Loss("dictionary overflowing", How.UNREADABLE),
-    Loss("dictionary ordered", How.CHANGED, why="values get the order in which they come first"),
-    Loss("truncation", How.UNDETECTED, why="any line may be the last"),
-)
 
 
 @pytest.fixture(scope="module")
@@ -121,5 +110,4 @@ def test_what_the_document_raises_comes_through(logfmt):
 
 
 def test_the_kit_finds_no_loss_that_is_not_declared(logfmt):
-    example = pa.table({"a": ["x", "y z", ""], "b": ["1", None, "3"]})
-    assert_conforms(logfmt.plugin, Declaration(example=example, losses=LOSSES))
+    assert_conforms(logfmt.plugin, declared(EXAMPLE, LIBRARY))

@@ -13,7 +13,7 @@ from typing import Any
 import click
 
 from flight_server.authoring.worker import WorkerEnded, answers
-from flight_server.plugins.scanner import scan, sign
+from flight_server.plugins.scanner import WHAT_IS_ONE, scan, sign
 
 #: The kit ends a check that hangs by itself, well before.
 _SILENCE_SECS = 600.0
@@ -33,10 +33,10 @@ def plugins_at(path: Path) -> list[Path]:
     if sign(path):
         return [path]
     if not path.is_dir():
-        raise NothingToCheck(f"{path} is no plugin: a module `*.py`, or a folder with an `__init__.py`, is")
+        raise NothingToCheck(f"{path} is no plugin: {WHAT_IS_ONE}, is")
     found = [path / name for name in scan(path)]
     if not found:
-        raise NothingToCheck(f"{path} holds no plugin: neither a module `*.py` nor a folder with an `__init__.py`")
+        raise NothingToCheck(f"{path} holds no plugin: {WHAT_IS_ONE}")
     return found
 
 

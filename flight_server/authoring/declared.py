@@ -6,16 +6,23 @@ import importlib.util
 import sys
 from pathlib import Path
 
+from flight_server.plugins.scanner import claimed_name
 from format_plugins.conformance import Conformance, Declaration
+from format_plugins.native.filename import library_name
 
 
 def test_of(plugin: Path) -> Path | None:
-    """Return the test that lies beside ``plugin``, in its folder or in ``tests`` there; None if there is none."""
-    stem = plugin.name.removesuffix(".py")
-    places = [plugin.parent / "tests", plugin.parent]
+    """Return the test that lies beside ``plugin``, in its folder or in ``tests`` there; None if there is none.
+
+    A library that cargo built lies beside what it was built from: its folder is that of the package.
+    """
+    home = plugin.parent
+    if home.parent.name == "target" and library_name(plugin.name) is not None:
+        home = home.parent.parent
+    places = [home / "tests", home]
     if plugin.is_dir():
         places.insert(0, plugin / "tests")
-    found = (place / f"test_{stem}.py" for place in places)
+    found = (place / f"test_{claimed_name(plugin.name)}.py" for place in places)
     return next((path for path in found if path.is_file()), None)
 
 

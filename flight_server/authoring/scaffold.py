@@ -67,7 +67,7 @@ def _rust(name: str) -> dict[str, str]:
     """Return the example in Rust, a package called my_plugin with the format logfmt, under another name."""
     found = dict(_files(files("format_plugins.native").joinpath("examples", "rust")))
     found["src/manifest.json"] = _renamed(found["src/manifest.json"], r"logfmt", name)
-    return {place: _renamed(text, r"my_plugin", name) for place, text in found.items()}
+    return {_renamed(place, r"my_plugin", name): _renamed(text, r"my_plugin", name) for place, text in found.items()}
 
 
 def _files(folder: Traversable, place: str = "") -> Iterator[tuple[str, str]]:

@@ -1,5 +1,5 @@
 /* Record batches and their schema, laid out for the Arrow C data interface. */
-#include "npy.h"
+#include "parts.h"
 
 /* A chunk is dropped by whichever thread drops the last record batch that points into it. */
 void chunk_hold(struct Chunk *chunk) { __atomic_add_fetch(&chunk->holders, 1, __ATOMIC_RELAXED); }

@@ -1,6 +1,6 @@
 /* The header of an .npy file, which is the text of a Python dictionary, and the layout that it describes.
  * https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html */
-#include "npy.h"
+#include "parts.h"
 
 #if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
 #define NATIVE_ORDER '>'

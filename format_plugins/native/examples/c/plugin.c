@@ -1,5 +1,5 @@
 /* Who this plugin is, and how its formats are made. */
-#include "npy.h"
+#include "parts.h"
 
 FORMAT_PLUGIN_MANIFEST(manifest,
     "{\"abi\": \"" FORMAT_PLUGIN_ABI_TEXT "\", \"name\": \"npy\", \"version\": \"1.0.0\","

@@ -1,5 +1,5 @@
 /* From the bytes of an .npy file to record batches. */
-#include "npy.h"
+#include "parts.h"
 
 #define MAX_HEADER_BYTES (1 << 20)
 /* A record batch that is copied has at most so many bytes, whatever a header says of its records. */

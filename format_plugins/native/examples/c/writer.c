@@ -1,5 +1,5 @@
 /* From record batches to the bytes of an .npy file. Its header says how many rows there are, so all have to be there first. */
-#include "npy.h"
+#include "parts.h"
 
 #define CHUNK_BYTES (1 << 20)
 

@@ -1,6 +1,6 @@
 /* What the parts of this plugin share: how an array lies in an .npy file, and how to begin reading and writing one. */
-#ifndef NPY_H
-#define NPY_H
+#ifndef PARTS_H
+#define PARTS_H
 
 #include <stdlib.h>
 
