@@ -5,6 +5,7 @@ import subprocess
 import sys
 import textwrap
 
+import pyarrow as pa
 import pytest
 from plugin_samples import eventually, lines, started, version_of
 
@@ -12,6 +13,7 @@ import flight_client
 from flight_server.config import PluginsConfig
 from flight_server.plugins.installed import installed
 from flight_server.plugins.source import Unreadable
+from flight_server.transcode import encoded
 
 
 @pytest.fixture
@@ -50,6 +52,19 @@ def install(site, distribution, entries, version="1.2.0", **modules):
 
 def status(manager, name):
     return next(each for each in manager.statuses() if each.name == name)
+
+
+def written(manager, *texts):
+    table = pa.table({"line": texts})
+    with manager.registry.lease("lines") as lease:
+        return b"".join(encoded(lease.create_format({}), table.to_batches(), table.schema, plugin="lines"))
+
+
+def written(manager):
+    """What the plugin writes of a line."""
+    with manager.registry.lease("lines") as lease:
+        rows = pa.table({"line": ["tea"]}).to_reader()
+        return b"".join(lease.create_format(None).write_batches(rows))
 
 
 def test_a_module_that_an_entry_point_names_is_served(site, folder):
@@ -221,9 +236,9 @@ def test_its_options_come_from_the_configuration_and_change_with_a_reload(site, 
     install(site, "lines-format", ["lines = lines_format"], lines_format=lines())
     fresh = PluginsConfig(plugin_dir=str(folder), plugin_configs={"lines": {"upper": False}})
     with started(folder, plugin_configs={"lines": {"upper": True}}, parts={"reread": lambda: (fresh, [])}) as manager:
-        assert manager.registry.snapshot.formats["lines"].config.upper is True
+        assert written(manager, "tea") == b"TEA\n"
         manager.reload()
-        assert manager.registry.snapshot.formats["lines"].config.upper is False
+        assert written(manager, "tea") == b"tea\n"
         eventually(lambda: manager.health()["pinned"] == 0 == manager.health()["draining"])
 
 

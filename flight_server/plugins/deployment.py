@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import PurePath
 from typing import Literal, TypeAlias, get_args
 
 from flight_server.plugins.admission import Outcome
@@ -56,7 +57,7 @@ class Deployment:
         """The name that the bytes last tried ask for, as far as they could say."""
         if self.failure is not None and self.failure.metadata is not None:
             return self.failure.metadata.name
-        return claimed_name(self.file) if self.active is None else self.active.metadata.name
+        return claimed_name(PurePath(self.file).name) if self.active is None else self.active.metadata.name
 
     @property
     def tried_sha256(self) -> str | None:
