@@ -106,6 +106,6 @@ class Sandbox:
 
 def refusal(error: BaseException) -> str:
     """Say that it was the sandbox, in a sentence that follows the error's own, when ``error`` is a denial within it."""
-    if VARIABLE in os.environ and isinstance(error, OSError) and error.errno in _DENIALS:
+    if os.environ.get(VARIABLE) and isinstance(error, OSError) and error.errno in _DENIALS:
         return "the sandbox refuses files outside the plugin's own folder, the network, and other processes: plugins.sandbox"
     return ""
