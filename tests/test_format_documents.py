@@ -43,7 +43,29 @@ MODULES = {
 
 def test_every_python_block_is_marked_as_one_that_runs():
     assert len(re.findall(r"^```(?:python|bash)$", PAGE, re.MULTILINE)) == len(BLOCKS)
-    assert BLOCKS.keys() == {"try", "deploy", "actions", *PLUGINS}
+    assert BLOCKS.keys() == {"try", "ticks_test", "deploy", "actions", *PLUGINS}
+
+
+def test_the_test_of_a_plugin_is_short_and_runs(tmp_path):
+    (tmp_path / "ticks.py").write_text(BLOCKS["ticks"])
+    (tmp_path / "test_ticks.py").write_text(BLOCKS["ticks_test"])
+    assert len(BLOCKS["ticks_test"].splitlines()) <= 15
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_ticks.py"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
+    assert re.search(r"(\d+) passed", done.stdout)[1] > "30"
+
+
+def test_a_failing_test_of_a_plugin_says_what_is_wrong_as_the_page_shows(tmp_path):
+    (tmp_path / "ticks.py").write_text(BLOCKS["ticks"])
+    undeclared = re.sub(r" *Loss\(\"truncation.*\n", "", BLOCKS["ticks_test"])
+    (tmp_path / "test_ticks.py").write_text(undeclared)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "test_ticks.py", "-k", "cut_short"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    shown = re.search(r"```\nFAILED (\S+)\n(.*?)```", PAGE, re.DOTALL)
+    assert f"FAILED {shown[1]}" in done.stdout
+    for sentence in shown[2].split("\n\n"):
+        assert sentence.strip() in done.stdout
 
 
 def test_a_plugin_is_tried_without_a_server(monkeypatch):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from format_plugins.conformance.cases import Case, cases
+from format_plugins.conformance.cases import ODD, Case, cases
 from format_plugins.conformance.finding import NotApplicable, Unmet, told
 from format_plugins.conformance.hostile import cut_unnoticed
 from format_plugins.conformance.loss import TRUNCATION, How, Loss, as_written, declared
@@ -92,6 +92,25 @@ def what_is_refused_is_named(subject: Subject) -> None:
             f"{_capital(outcome.case.name)} is refused without a word that it is the column {column!r}: {told(error)}.",
             fix="Raise UnsupportedError(message, column=name).",
         )
+
+
+def another_schema_is_refused(subject: Subject) -> None:
+    """A format of one schema refuses all others, whatever their columns are called."""
+    if not (subject.declared.fixed_schema and subject.capabilities.write):
+        raise NotApplicable("it is not declared that the format has one schema (`fixed_schema`)")
+    own = subject.rows(3)
+    others = {
+        "other columns": pa.table({ODD: [1, 2]}),
+        "one column more": own.append_column(ODD, pa.array([1, 2, 3])),
+        "a column of another type": own.set_column(0, own.column_names[0], pa.array([[1], [2], [3]])),
+        "no columns": own.select([]),
+    }
+    for what, table in others.items():
+        try:
+            subject.written(table, what)
+        except UnsupportedError:
+            continue
+        raise Unmet(f"A table of {what} is written.", fix="Compare names and types with those of the format; UnsupportedError.")
 
 
 def slices_are_written_as_their_rows(subject: Subject) -> None:

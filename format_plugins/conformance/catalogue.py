@@ -48,6 +48,7 @@ CHECKS = (
     Check(carrying.every_type_comes_back_or_is_a_declared_loss),
     Check(carrying.every_declared_loss_occurs),
     Check(carrying.what_is_refused_is_named),
+    Check(carrying.another_schema_is_refused),
     Check(carrying.slices_are_written_as_their_rows),
     Check(carrying.what_is_inferred_keeps_every_row_and_null),
     Check(writing.the_same_rows_give_the_same_bytes),

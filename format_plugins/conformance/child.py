@@ -88,9 +88,10 @@ class Child:
     def _line(self, deadline: float) -> bytes | None:
         """Return the child's next line, nothing when it has ended, None when time is up."""
         found = b""
+        poll = select.poll()
+        poll.register(self._answers, select.POLLIN)
         while not found.endswith(b"\n"):
-            readable, _, _ = select.select([self._answers], [], [], max(deadline - time.monotonic(), 0))
-            if not readable:
+            if not poll.poll(max(deadline - time.monotonic(), 0) * 1000):
                 return None
             piece = os.read(self._answers, 1 << 16)
             if not piece:

@@ -14,12 +14,12 @@ from typing import Any
 import pyarrow as pa
 
 from format_plugins.conformance.finding import Unmet, told
-from format_plugins.conformance.rows import repeated
 from format_plugins.conformance.subject import END_RULE, Subject, cut
 from format_plugins.contract import FormatError
 from format_plugins.streams import ByteStream
 
 LARGE_BYTES = 4 << 20
+BATCH_BYTES = 1 << 20
 CHUNK_BYTES = 64 << 10
 #: So long may threads and files of a stream outlive it.
 PATIENCE_SECS = 3.0
@@ -46,11 +46,11 @@ def a_reader_that_is_dropped_frees_its_source(subject: Subject) -> None:
 
 def a_writer_that_is_dropped_frees_its_rows(subject: Subject) -> None:
     """A client that goes away while a document is written leaves nothing behind."""
-    rows = repeated(subject.rows(1000), 20)
+    batch = subject.batch(BATCH_BYTES)
 
     def begin() -> list[weakref.ref[Any]]:
-        source = _repeated(rows.to_batches()[0], 200)
-        pieces = subject.codec().write_batches(pa.RecordBatchReader.from_batches(rows.schema, source))
+        source = _repeated(batch, 200)
+        pieces = subject.codec().write_batches(pa.RecordBatchReader.from_batches(batch.schema, source))
         found: list[weakref.ref[Any]] = [weakref.ref(source)]
         next(iter(pieces), None)
         close = getattr(pieces, "close", None)

@@ -50,4 +50,5 @@ def declared(losses: tuple[Loss, ...], sample: str) -> Loss | None:
 
 def as_written(sample: str, how: How | str) -> str:
     """Return the line of Python that declares a loss."""
-    return f'Loss("{sample}", {f"How.{how.name}" if isinstance(how, How) else repr(how)})'
+    outcome = f"How.{how.name}" if isinstance(how, How) else f'"{how}"'
+    return f'Loss("{sample}", {outcome})'

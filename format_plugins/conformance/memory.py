@@ -13,7 +13,7 @@ from typing import IO
 import pyarrow as pa
 
 from format_plugins.conformance.finding import NotApplicable, Unmet
-from format_plugins.conformance.rows import copied, repeated
+from format_plugins.conformance.rows import copied
 from format_plugins.conformance.subject import Subject
 from format_plugins.streams import SPOOL_MEMORY_BYTES, ByteStream
 
@@ -70,9 +70,8 @@ def reading_takes_bounded_memory(subject: Subject) -> None:
 
 
 def _batch(subject: Subject) -> pa.RecordBatch:
-    rows = subject.rows(1000)
-    subject.document(rows)
-    return repeated(rows, max(BATCH_BYTES // max(rows.nbytes, 1), 1)).to_batches()[0]
+    subject.document(subject.rows())
+    return subject.batch(BATCH_BYTES)
 
 
 def _times(subject: Subject, batch: pa.RecordBatch) -> int:

@@ -106,22 +106,20 @@ def _read_anyhow(subject: Subject, data: bytes, what: str, rule: str, schema: pa
 def a_wanted_schema_is_met_or_refused(subject: Subject) -> None:
     """With a schema given, rows come in it, or can be made to fit, or are refused with ``FormatError``."""
     for document in subject.documents:
-        for what, schema in _wanted(document.table.schema).items():
-            opened = None
+        for what, wanted in _wanted(document.table.schema).items():
             try:
-                opened = subject.open(ByteStream([document.data]), what, schema=schema)
+                opened = subject.open(ByteStream([document.data]), what, schema=wanted)
                 batches = list(opened.batches())
-                if opened.schema.equals(schema, check_metadata=True):
-                    continue
-                if not subject.capabilities.infers_schema:
-                    list(fit(pa.RecordBatchReader.from_batches(opened.schema, iter(batches)), schema))
-                    continue
+                list(fit(pa.RecordBatchReader.from_batches(opened.schema, iter(batches)), wanted))
             except FormatError:
                 continue
-            raise Unmet(
-                f"Asked for {what}, it returns {opened.schema.types} instead of {schema.types}.",
-                fix="Read to exactly the schema that is given, or refuse with FormatError: its capabilities say infers_schema.",
-            )
+            found = opened.schema
+            for field in wanted if subject.capabilities.infers_schema else ():
+                if field.name in found.names and found.field(field.name).type != field.type:
+                    raise Unmet(
+                        f"Asked for {what}, it returns {found.field(field.name)} where {field} is wanted.",
+                        fix="Read each column as the schema says, or refuse with FormatError: infers_schema promises it.",
+                    )
 
 
 def _wanted(schema: pa.Schema) -> dict[str, pa.Schema]:

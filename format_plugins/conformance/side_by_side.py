@@ -17,7 +17,8 @@ from format_plugins.conformance.subject import Document, Subject
 from format_plugins.contract import FormatError
 from format_plugins.streams import ByteStream
 
-THREADS, ROUNDS, ROWS, TIMES = 8, 4, 200, 5
+THREADS, ROUNDS, BATCHES = 8, 4, 5
+MOST_ROWS, MOST_BYTES = 200, 64 << 10  # of each batch
 CHUNK_BYTES = 8 << 10
 SWITCH_SECS = 1e-5
 T = TypeVar("T")
@@ -28,7 +29,8 @@ def streams_side_by_side_do_not_meet(subject: Subject) -> None:
     """Streams in eight threads, and two that take turns in one, give what each gives alone."""
     if not (subject.capabilities.read and subject.capabilities.write):
         raise NotApplicable("the format is not both read and written")
-    documents = [subject.document(repeated(subject.rows(ROWS, seed), TIMES)) for seed in range(THREADS)]
+    count = min(subject.batch(MOST_BYTES).num_rows, MOST_ROWS)
+    documents = [subject.document(repeated(subject.rows(count, seed), BATCHES)) for seed in range(THREADS)]
     expected = [subject.reread(document) for document in documents]
     for found, alone in zip(_in_turns(subject, documents[:2]), expected, strict=False):
         _compare(found, alone, "that take turns")
@@ -87,7 +89,8 @@ def _rounds(iterators: list[Iterator[T]]) -> list[list[T]]:
 
 def _written(subject: Subject, rows: pa.Table) -> Iterator[bytes]:
     """Write in several batches, so that there are turns to take."""
-    return (bytes(piece) for piece in subject.pieces(rows.schema, rows.to_batches(max_chunksize=ROWS), "rows"))
+    batches = rows.to_batches(max_chunksize=rows.num_rows // BATCHES)
+    return (bytes(piece) for piece in subject.pieces(rows.schema, batches, "rows"))
 
 
 def _compare(found: pa.Table, alone: pa.Table, how: str) -> None:

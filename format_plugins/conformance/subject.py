@@ -29,7 +29,9 @@ EXAMPLE_RULE = "the_example_comes_back"
 OPTIONS_RULE = "options_are_strict_and_have_defaults"
 END_RULE = "it_is_read_to_its_end"
 EXAMPLE_ROWS = 100
-BATCH_ROWS, LARGE_ROWS = 10_000, 20_000
+BATCH_ROWS = 10_000
+BATCH_BYTES = 1 << 20
+MOST_ROWS = 20_000  # that are made; more are repeated
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +161,12 @@ class Subject:
             return random_rows(count, seed)
         return example.take([(seed + number) % example.num_rows for number in range(count)])
 
+    def batch(self, size: int) -> pa.RecordBatch:
+        """Return a record batch of about ``size`` bytes that the format carries."""
+        count = size * EXAMPLE_ROWS // max(self.rows().nbytes, 1)
+        rows = self.rows(min(max(count, 1), MOST_ROWS))
+        return repeated(rows, max(size // max(rows.nbytes, 1), 1)).to_batches()[0]
+
     @cached_property
     def documents(self) -> list[Document]:
         """Documents to read: the declared samples, and one that the plugin writes itself."""
@@ -174,8 +182,7 @@ class Subject:
     def document(self, rows: pa.Table) -> Document:
         """Write ``rows``, which the format carries."""
         try:
-            batches = rows.to_batches(max_chunksize=BATCH_ROWS)
-            return Document(b"".join(self.pieces(rows.schema, batches, "the example")), rows)
+            return Document(self.written(rows, "the example"), rows)
         except UnsupportedError as error:
             raise Unmet(
                 f"The example is refused: {told(error)}.",
@@ -199,12 +206,21 @@ class Subject:
             return longest
         if not self.capabilities.write:
             raise NotApplicable(f"the format is only read, and no declared sample is longer than {size:,} bytes")
-        rows, times = self.rows(LARGE_ROWS), 1
-        while len((document := self.document(repeated(rows, times))).data) <= size:
-            times = max(times * 2, times * size * 11 // (len(document.data) * 10))
+        rows, times = pa.Table.from_batches([self.batch(BATCH_BYTES)]), 1
+        while True:
+            document = self._many(repeated(rows, times))
+            if len(document.data) > size:
+                return document
+            times = max(times * 2, times * size * 11 // (len(document.data) * 10 + 1))
             if times > size:
                 raise NotApplicable("rows take no bytes in this format")
-        return document
+
+    def _many(self, rows: pa.Table) -> Document:
+        try:
+            pieces = self.pieces(rows.schema, rows.to_batches(max_chunksize=BATCH_ROWS), "many rows of the example")
+            return Document(b"".join(pieces), rows)
+        except UnsupportedError as error:
+            raise NotApplicable(f"many rows are refused: {told(error)}; `options` may allow them") from None
 
 
 def cut(data: bytes, size: int | None = None) -> Iterator[bytes]:

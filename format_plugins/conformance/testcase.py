@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import runpy
+import sys
 import unittest
 from collections.abc import Callable, Mapping
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, ClassVar
 
 import pyarrow as pa
@@ -58,6 +61,18 @@ class Conformance:
         if cls._subject is not None:
             cls._subject.close()
             cls._subject = None
+
+
+def classes_in(file: Path) -> list[type[Conformance]]:
+    """Return the test classes in ``file``, run as pytest runs it: a command checks a plugin by what its author declared."""
+    sys.path.insert(0, str(file.parent))
+    try:
+        names = runpy.run_path(str(file))
+    finally:
+        sys.path.remove(str(file.parent))
+    return [
+        item for item in names.values() if isinstance(item, type) and issubclass(item, Conformance) and item is not Conformance
+    ]
 
 
 def _test(check: Check) -> Callable[[Conformance], None]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import pyarrow as pa
 
 from format_plugins.conformance.finding import NotApplicable, Unmet, told
-from format_plugins.conformance.rows import repeated
 from format_plugins.conformance.sameness import difference, same_tables
 from format_plugins.conformance.subject import Subject, cut
 from format_plugins.contract import FormatError
@@ -61,9 +60,8 @@ def output_is_lazy(subject: Subject) -> None:
     """The first bytes are out long before the last rows are in."""
     if not subject.capabilities.streaming_write:
         raise NotApplicable("its capabilities do not say streaming_write")
-    rows = subject.rows(1000)
-    subject.document(rows.slice(0, 1))
-    batch = repeated(rows, max(BATCH_BYTES // max(rows.nbytes, 1), 1)).to_batches()[0]
+    none = subject.document(subject.rows().slice(0, 0))
+    batch = subject.batch(BATCH_BYTES)
     taken = 0
 
     def batches() -> Iterator[pa.RecordBatch]:
@@ -71,9 +69,9 @@ def output_is_lazy(subject: Subject) -> None:
         for taken in range(1, BATCHES + 1):  # noqa: B007 - it is looked at outside
             yield batch
 
-    pieces = subject.pieces(rows.schema, batches(), "many rows")
+    pieces = subject.pieces(batch.schema, batches(), "many rows")
     size = 0
-    while size <= len(subject.document(rows.slice(0, 0)).data):  # what stands before the first row does not count
+    while size <= len(none.data):  # what stands before the first row does not count
         size += len(next(pieces, b"x" * BATCHES))
         if taken == BATCHES:
             raise Unmet(

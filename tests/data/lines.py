@@ -5,7 +5,8 @@ from types import SimpleNamespace
 
 import pyarrow as pa
 
-from format_plugins.contract import PluginMetadata
+from format_plugins.contract import PluginMetadata, UnsupportedError
+from format_plugins.faults import wrong_data
 
 
 @dataclass(frozen=True)
@@ -16,10 +17,16 @@ class Lines:
         rest = b""
         for chunk in stream:
             *lines, rest = (rest + bytes(chunk)).split(b"\n")
-            yield pa.record_batch({"line": pa.array(lines, pa.string())})
-        yield pa.record_batch({"line": pa.array([rest] if rest else [], pa.string())})
+            yield self.batch(lines)
+        yield self.batch([rest] if rest else [])
+
+    def batch(self, lines):
+        with wrong_data("the text"):  # bytes that are no UTF-8 are the client's mistake
+            return pa.record_batch({"line": pa.array(lines, pa.string())})
 
     def write_batches(self, batches):
+        if (batches.schema.names, batches.schema.types) != (["line"], [pa.string()]):
+            raise UnsupportedError("what is written as lines is one column of text, `line`")
         for batch in batches:
             text = "".join(f"{line or ''}\n" for line in batch["line"].to_pylist())
             yield (text.upper() if self.upper else text).encode()

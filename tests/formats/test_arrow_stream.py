@@ -128,13 +128,3 @@ def test_batches_come_before_the_stream_has_ended():
     source = Watched(cut(written(arrow_stream, LARGE.to_batches(max_chunksize=100_000)), 1 << 16))
     codec(arrow_stream, {}).read_batches_from_stream(None, ByteStream(source)).read_next_batch()
     assert source.taken < 1 << 20
-
-
-def test_memory_does_not_follow_the_size_of_what_is_read():
-    batch = pa.record_batch({"n": pa.array(range(200_000))})
-    reader = pa.RecordBatchReader.from_batches(batch.schema, (batch for _ in range(200)))
-    pieces = codec(arrow_stream, {}).write_batches(reader)
-    with Memory() as memory:
-        rows = sum(batch.num_rows for batch in codec(arrow_stream, {}).read_batches_from_stream(None, ByteStream(pieces)))
-    assert rows == 200 * 200_000
-    assert memory.grown < 48 << 20

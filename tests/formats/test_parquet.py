@@ -54,28 +54,12 @@ def test_every_type_comes_back_as_it_was_or_as_is_declared(name, dictionary):
 
 
 @pytest.mark.parametrize("name", TYPES)
-def test_a_slice_comes_back_without_the_rows_around_it(name):
-    array = samples()[name].slice(1, 2)
-    found = read(parquet, written(parquet, [pa.record_batch({"c": array})])).column("c").combine_chunks()
-    assert same(found, array.cast(BECOMES[name]) if name in BECOMES else array)
-
-
-@pytest.mark.parametrize("name", TYPES)
 def test_a_column_of_no_rows_keeps_its_type(name):
     schema = pa.schema([pa.field("c", samples()[name].type, metadata={"k": "v"})], metadata={"a": "b"})
     document = b"".join(codec(parquet, {}).write_batches(pa.RecordBatchReader.from_batches(schema, [])))
     found = read(parquet, document)
     assert found.schema.field("c").type == BECOMES.get(name, schema.field("c").type)
     assert (found.num_rows, found.schema.metadata) == (0, {b"a": b"b"})
-
-
-@pytest.mark.parametrize("name", sorted(REFUSED))
-def test_a_type_that_it_cannot_carry_is_refused_with_its_column(name):
-    array = samples()[name]
-    with pytest.raises(UnsupportedError, match="the column 'odd' of type") as caught:
-        written(parquet, pa.table({"fine": pa.array([1, 2, 3, 4]), "odd": array}))
-    assert caught.value.column == "odd"
-    assert str(array.type) in str(caught.value)
 
 
 def test_a_struct_without_fields_is_refused_with_its_column():
@@ -111,18 +95,6 @@ def test_names_of_any_kind_come_back():
     table = pa.table({"a.b": [1], "a": [{"b": 2}], "": [3], "ä ö": [4], "x" * 300: [5]})
     assert read(parquet, written(parquet, table)) == table
     assert read(parquet, written(parquet, table), columns=["a.b"]).to_pydict() == {"a.b": [1]}
-
-
-@pytest.mark.parametrize("size", [1, 7, 4093, 1 << 20])
-def test_where_chunks_end_changes_nothing(size):
-    assert read(parquet, written(parquet, NUMBERS), size=size) == NUMBERS
-
-
-def test_a_document_cut_short_anywhere_is_an_error():
-    document = written(parquet, NUMBERS.slice(0, 5))
-    for end in range(len(document)):
-        with pytest.raises(FormatError):
-            read(parquet, document[:end])
 
 
 @pytest.mark.parametrize(
@@ -383,27 +355,6 @@ def test_pieces_are_large():
     sizes = [len(piece) for piece in codec(parquet, {"row_group_bytes": 1 << 20}).write_batches(LARGE.to_reader(10_000))]
     assert len(sizes) > 2
     assert min(sizes[:-1]) >= MIN_PIECE_BYTES
-
-
-@pytest.mark.parametrize("failure", [ConnectionResetError("gone"), pa.ArrowInvalid("theirs"), OSError("bare")])
-def test_a_failure_of_the_source_passes_through(failure):
-    def chunks():
-        yield written(parquet, NUMBERS)[:3000]
-        raise failure
-
-    with pytest.raises(type(failure)) as caught:
-        codec(parquet, {}).read_batches_from_stream(None, ByteStream(chunks()))
-    assert caught.value is failure
-
-
-def test_a_failure_of_the_batches_passes_through():
-    def batches():
-        yield pa.record_batch({"n": [1]})
-        raise ConnectionResetError("gone")
-
-    reader = pa.RecordBatchReader.from_batches(pa.schema([("n", pa.int64())]), batches())
-    with pytest.raises(ConnectionResetError, match="gone"):
-        b"".join(codec(parquet, {}).write_batches(reader))
 
 
 def test_an_encrypted_file_is_refused_by_its_name():
