@@ -14,7 +14,6 @@ from flight_server import __version__, wire
 from flight_server.calls import Calls
 from flight_server.errors import BadRequest, UnknownFormat
 from flight_server.host import Host
-from flight_server.option_table import options_of
 from flight_server.puts import answer
 from format_plugins.content_encodings import ENCODINGS
 from format_plugins.contract import API_VERSION
@@ -76,7 +75,7 @@ def _formats(host: Host, _calls: Calls, _body: dict[str, Any]) -> Iterable[Resul
                 "media_types": list(metadata.media_types),
                 "capabilities": asdict(metadata.capabilities),
                 "generation": lease.generation,
-                "options": options_of(lease.config_type),
+                "options": list(lease.options),
             }
 
 

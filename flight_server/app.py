@@ -50,7 +50,12 @@ class Server:
         with ExitStack() as undo:  # what was started when the rest cannot be
             self._store = Store.open(config.store)
             undo.callback(self._store.close)
-            self._plugins = PluginManager(config.plugins, state_dir=_state_dir(config), reread=self._read_again)
+            self._plugins = PluginManager(
+                config.plugins,
+                state_dir=_state_dir(config),
+                reread=self._read_again,
+                batch_bytes=config.limits.batch_bytes,
+            )
             # Before gRPC is: it starts the process that child processes are forked from.
             self._plugins.start()
             undo.callback(self._plugins.stop)

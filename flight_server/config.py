@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from format_plugins.options import option as setting
+
+#: Where the code of a plugin runs: in a child process, or in the server's own.
+Runtime: TypeAlias = Literal["process", "in_process"]
 
 _SHA256 = re.compile(r"[0-9a-fA-F]{64}")
 
@@ -43,6 +46,9 @@ class PluginLimits:
 
     memory_bytes: int = setting(1 << 30, "the most memory that it may hold; each thread takes 8 MiB of it", unit="bytes")
     cpu_secs: int = setting(3600, "the most processor time that it may use", unit="seconds")
+    batch_timeout_secs: float = setting(
+        30.0, "how long a stream may wait for it while it waits for nothing itself", unit="seconds"
+    )
     open_files: int = setting(256, "the most files and connections that it may have open")
     file_bytes: int = setting(64 << 30, "the longest file that it may write", unit="bytes")
 
@@ -94,10 +100,22 @@ class PluginsConfig:
         "what bounds the files, the network and the signals of plugins' processes: "
         "auto: what the kernel has; require: all of it, or the server does not start; off: nothing",
     )
+    default_runtime: Runtime = setting(
+        "process", "where dropped plugins run: in child processes, or in the server's own, which they can then take along"
+    )
+    runtime: dict[str, Runtime] = setting(
+        {}, "where the plugin of each name runs, those that ship too, which run in the server's process if they are not named"
+    )
+    max_children: int = setting(32, "the most child processes that run plugins at a time; each serves one stream")
+    child_idle_secs: float = setting(
+        10.0, "how long a child process waits for another stream; one of each plugin always waits", unit="seconds"
+    )
     limits: PluginLimits = field(default_factory=PluginLimits)
 
     def __post_init__(self) -> None:
-        """Refuse hashes that are none: they would refuse every plugin."""
+        """Refuse hashes that are none, which would refuse every plugin, and a number of children that serves nobody."""
+        if self.max_children < 1:
+            raise ValueError(f"max_children: {self.max_children} is too few; there must be 1 at least")
         for name, listed in self.allow.items():
             for each in [listed] if isinstance(listed, str) else listed:
                 if not _SHA256.fullmatch(each):

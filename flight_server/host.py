@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pyarrow as pa
 
 from flight_server import payload
+from flight_server.caller import Caller
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadRequest, Unsupported
 from flight_server.plugins.manager import PluginManager
@@ -31,6 +32,11 @@ class Host:
     plugins: PluginManager
     limits: LimitsConfig
     progress: Progress
+    caller: Caller = field(default_factory=Caller.nobody)
+
+    def called_by(self, caller: Caller) -> Host:
+        """Return the same for one call."""
+        return replace(self, caller=caller)
 
     @property
     def registry(self) -> Registry:
@@ -49,7 +55,8 @@ class Host:
             raise Unsupported(f"the format {format_name!r} can be read only, not written")
         check_encoding(encoding)
         media_type = lease.metadata.media_types[0] if lease.metadata.media_types else None
-        return Writer(lease, lease.create_format(options), payload.schema(format_name, media_type, encoding), encoding)
+        codec = lease.create_format(options, self.caller)
+        return Writer(lease, codec, payload.schema(format_name, media_type, encoding), encoding)
 
 
 @dataclass(frozen=True, slots=True)

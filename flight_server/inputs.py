@@ -96,4 +96,4 @@ def _leased(host: Host, side: wire.Side, leases: ExitStack) -> _Plugin:
     if not lease.metadata.capabilities.read:
         raise Unsupported(f"the format {side.format!r} can be written only, not read")
     check_encoding(side.content_encoding)
-    return _Plugin(lease, lease.create_format(side.options))
+    return _Plugin(lease, lease.create_format(side.options, host.caller))

@@ -9,6 +9,7 @@ from pyarrow import flight
 
 from flight_server import actions, exchanges, gets, puts
 from flight_server.boundary import guarded, guarded_stream
+from flight_server.caller import Caller
 from flight_server.calls import KEY, Call, Calls
 from flight_server.host import Host
 
@@ -33,14 +34,12 @@ class Service(flight.FlightServerBase):
         writer: flight.FlightMetadataWriter,
     ) -> None:
         """Store a stream as a version of a dataset."""
-        self._begin(context)
-        puts.put(self._host, context, descriptor, reader, writer)
+        puts.put(self._begin(context), context, descriptor, reader, writer)
 
     @guarded
     def do_get(self, context: Context, ticket: flight.Ticket) -> flight.FlightDataStream:
         """Send a version of a dataset."""
-        self._begin(context)
-        return gets.get(self._host, ticket)
+        return gets.get(self._begin(context), ticket)
 
     @guarded
     def do_exchange(
@@ -51,20 +50,17 @@ class Service(flight.FlightServerBase):
         writer: flight.MetadataRecordBatchWriter,
     ) -> None:
         """Convert a stream."""
-        self._begin(context)
-        exchanges.exchange(self._host, context, descriptor, reader, writer)
+        exchanges.exchange(self._begin(context), context, descriptor, reader, writer)
 
     @guarded
     def get_flight_info(self, context: Context, descriptor: flight.FlightDescriptor) -> flight.FlightInfo:
         """Tell what a get would send, and give the ticket for it."""
-        self._begin(context)
-        return gets.info(self._host, descriptor)
+        return gets.info(self._begin(context), descriptor)
 
     @guarded
     def get_schema(self, context: Context, descriptor: flight.FlightDescriptor) -> flight.SchemaResult:  # type: ignore[override] # the stubs are wrong
         """Tell the schema of what a get would send."""
-        self._begin(context)
-        return gets.schema(self._host, descriptor)
+        return gets.schema(self._begin(context), descriptor)
 
     @guarded
     def list_flights(self, context: Context, criteria: bytes) -> Iterator[flight.FlightInfo]:  # type: ignore[override] # the stubs are wrong
@@ -84,7 +80,10 @@ class Service(flight.FlightServerBase):
         self._begin(context)
         return [(name, action.description) for name, action in actions.ACTIONS.items()]
 
-    def _begin(self, context: Context) -> None:
+    def _begin(self, context: Context) -> Host:
+        """Take note of whose call it is, and return the host for it."""
         call = context.get_middleware(KEY)
         if isinstance(call, Call):
             call.peer = context.peer()
+        # The context lives until the last byte of what the call returns is sent.
+        return self._host.called_by(Caller(call.method if isinstance(call, Call) else "", has_gone=context.is_cancelled))

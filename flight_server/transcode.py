@@ -63,7 +63,7 @@ class Decoded:
         self._plugin = plugin
         self._slices: Iterator[pa.RecordBatch] = iter(())
         with Blame(plugin, self._source):
-            reader = _reader(_read(codec, schema, self._stream), schema)
+            reader = reader_of(reading(codec, schema, self._stream), schema)
             if schema is not None and not reader.schema.equals(schema, check_metadata=True):
                 reader = fit(reader, schema)
         if len(reader.schema) > limits.columns:
@@ -190,16 +190,19 @@ def _blamed(error: BaseException, plugin: str) -> ServerError:
     return PluginFailed(f"the plugin {plugin!r} failed: {explained(error)}", format=plugin)
 
 
-def _read(codec: DataFormat, schema: pa.Schema | None, stream: ByteStream) -> object:
+def reading(codec: DataFormat, schema: pa.Schema | None, stream: ByteStream) -> object:
+    """Have a codec read a stream by whichever method it has."""
     if hasattr(codec, "read_batches_from_stream"):
         return codec.read_batches_from_stream(schema, stream)
     return codec.read_batches(stream.read())
 
 
-def _reader(batches: Any, schema: pa.Schema | None) -> pa.RecordBatchReader:  # noqa: ANN401 - a BatchStream
+def reader_of(batches: Any, schema: pa.Schema | None) -> pa.RecordBatchReader:  # noqa: ANN401 - a BatchStream
     """Make one kind of reader of whatever stream of batches a plugin returned."""
-    if isinstance(batches, pa.RecordBatchReader):
-        return batches
+    # What knows its schema as a reader does goes unwrapped: errors lose what they carry in Arrow's C interface.
+    if isinstance(getattr(batches, "schema", None), pa.Schema) and hasattr(batches, "__next__"):
+        reader: pa.RecordBatchReader = batches
+        return reader
     if hasattr(batches, "__arrow_c_stream__"):
         return pa.RecordBatchReader.from_stream(batches)
     iterator = iter(batches)

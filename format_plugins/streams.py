@@ -17,6 +17,17 @@ SPOOL_MEMORY_BYTES = 32 << 20
 SMALL_PIECE_BYTES = 64 << 10
 
 
+def copy_bytes(source: Any, target: memoryview) -> None:  # noqa: ANN401 - anything with the buffer protocol
+    """Copy bytes to memory of the same size, without the interpreter's lock when there are many."""
+    view, target = memoryview(source).cast("B"), target.cast("B")
+    if len(view) < SMALL_PIECE_BYTES:
+        target[:] = view
+    elif len(view) == len(target):
+        pa.FixedSizeBufferWriter(pa.py_buffer(target)).write(view)
+    else:
+        raise ValueError(f"{len(view):,} bytes do not fill {len(target):,}")
+
+
 class SpoolLimitError(Exception):
     """A document that must be spooled is larger than the host allows."""
 
@@ -44,7 +55,7 @@ class ByteStream:
         self.name = name
         self._source = iter(chunks)
         self._spool_dir = spool_dir
-        self._spool_limit = spool_limit_bytes
+        self.spool_limit_bytes = spool_limit_bytes
         self._rest: list[pa.Buffer] = []  # what was pulled and not consumed: the tail of a chunk, what peek saw
 
     def __iter__(self) -> Iterator[pa.Buffer]:
@@ -73,6 +84,19 @@ class ByteStream:
             if wanted == 0 and n >= 0:
                 break
         return b"".join(memoryview(block) for block in pile.blocks())
+
+    def readinto(self, target: memoryview) -> int:
+        """Fill ``target`` with the next bytes and return how many there were: fewer than it holds only at the end."""
+        filled = 0
+        for piece in self._pieces() if len(target) else ():
+            taken = min(piece.size, len(target) - filled)
+            if taken < piece.size:
+                self._rest.insert(0, piece.slice(taken))
+            copy_bytes(piece.slice(0, taken), target[filled : filled + taken])
+            filled += taken
+            if filled == len(target):
+                break
+        return filled
 
     def peek(self, n: int) -> bytes:
         """Return the next ``n`` bytes, fewer only at the end, and leave them in the stream."""
@@ -111,8 +135,8 @@ class ByteStream:
                 yield buffer
 
     def _check_spool(self, size: int) -> None:
-        if self._spool_limit is not None and size > self._spool_limit:
-            raise SpoolLimitError(self._spool_limit)
+        if self.spool_limit_bytes is not None and size > self.spool_limit_bytes:
+            raise SpoolLimitError(self.spool_limit_bytes)
 
     def _spooled(self, pile: _Pile) -> pa.NativeFile:
         size = pile.size

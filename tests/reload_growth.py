@@ -40,7 +40,7 @@ def main():
     with tempfile.TemporaryDirectory() as outer:
         folder = Path(outer) / "plugins"
         folder.mkdir()
-        with started(folder, enable_hot_reload=False) as manager:
+        with started(folder, enable_hot_reload=False, default_runtime="in_process") as manager:
             reload_often(folder, manager, 100)  # what is allocated once is allocated now
             before = resident_mb()
             reload_often(folder, manager, int(sys.argv[1]))

@@ -60,13 +60,6 @@ def written(manager, *texts):
         return b"".join(encoded(lease.create_format({}), table.to_batches(), table.schema, plugin="lines"))
 
 
-def written(manager):
-    """What the plugin writes of a line."""
-    with manager.registry.lease("lines") as lease:
-        rows = pa.table({"line": ["tea"]}).to_reader()
-        return b"".join(lease.create_format(None).write_batches(rows))
-
-
 def test_a_module_that_an_entry_point_names_is_served(site, folder):
     install(site, "lines-format", ["lines = lines_format"], lines_format=lines("3.0.0"))
     with started(folder) as manager:

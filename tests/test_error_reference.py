@@ -2,6 +2,7 @@
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pyarrow as pa
@@ -86,7 +87,7 @@ def test_what_the_page_calls_reserved_is_raised_nowhere():
 
 
 def test_each_code_that_is_sent_has_an_example_that_a_test_provokes():
-    elsewhere = {"limit_exceeded", "plugin_failed", "plugin_crashed", "shutting_down", "storage_full", "internal"}
+    elsewhere = {"limit_exceeded", *MISBEHAVIOUR, "busy", "shutting_down", "storage_full", "internal"}
     assert set(PROVOKED) | elsewhere == set(CODES) - RESERVED
 
 
@@ -102,14 +103,39 @@ def test_limit_exceeded_reads_as_the_page_says(server_factory):
         check("limit_exceeded", lambda: put_batches(client, "shop/sales", [wide]))
 
 
-def test_plugin_failed_reads_as_the_page_says(own_server):
-    broken = lines().replace("yield (text.upper() if self.upper else text).encode()", "yield text.uper()")
-    own_server.plugin_dir.mkdir(exist_ok=True)
-    (own_server.plugin_dir / "lines.py").write_text(broken)
-    with connected(own_server.location) as client:
-        eventually(lambda: "lines" in {each["name"] for each in action(client, "formats")})
+#: What the plugin does with a line of tea; with other lines it passes its trial.
+MISBEHAVIOUR = {
+    "plugin_failed": "text.uper()",
+    "plugin_crashed": "__import__('ctypes').string_at(0)",
+    "plugin_timeout": "__import__('time').sleep(60)",
+}
+
+
+@pytest.mark.parametrize("code", MISBEHAVIOUR)
+def test_what_a_plugin_does_reads_as_the_page_says(server_factory, code):
+    server = server_factory(**{"plugins.limits.batch_timeout_secs": 0.5})
+    with connected(server.location) as client:
+        deploy(server, client, f"{MISBEHAVIOUR[code]} if 'tea' in text else text.upper()")
         put_document(client, "notes.lines", b"tea\n")
-        check("plugin_failed", lambda: get_document(client, "notes.lines"))
+        check(code, lambda: get_document(client, "notes.lines"))
+
+
+def test_busy_reads_as_the_page_says(server_factory):
+    server = server_factory(**{"plugins.max_children": 1})
+    with connected(server.location) as client, connected(server.location) as other:
+        deploy(server, client, "time.sleep(8) if 'tea' in text else text.upper()")
+        put_document(client, "notes.lines", b"tea\n")
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(get_document, other, "notes.lines")
+            eventually(lambda: action(client, "health")[0]["calls"] == 2)
+            check("busy", lambda: get_document(client, "notes.lines"))
+
+
+def deploy(server, client, upper):
+    """Drop a plugin that writes a line as the expression ``upper`` says."""
+    text = lines().replace("text.upper()", upper).replace("if self.upper else text", "")
+    (server.plugin_dir / "lines.py").write_text(f"import time\n{text}")
+    eventually(lambda: "lines" in {each["name"] for each in action(client, "formats")})
 
 
 @pytest.mark.parametrize(

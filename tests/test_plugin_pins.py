@@ -37,7 +37,7 @@ def folder(tmp_path):
 
 @pytest.fixture
 def manager(folder, clock):
-    with started(folder, parts={"clock": clock}, enable_hot_reload=False) as running:
+    with started(folder, parts={"clock": clock}, enable_hot_reload=False, default_runtime="in_process") as running:
         yield running
 
 
@@ -201,7 +201,7 @@ def test_a_plugin_that_is_gone_and_pinned_is_shown_as_retired(folder, manager, c
 
 
 def test_what_keeps_several_generations_is_said_once(folder, manager, clock):
-    with started(folder, parts={"clock": clock}, enable_hot_reload=False):
+    with started(folder, parts={"clock": clock}, enable_hot_reload=False, default_runtime="in_process"):
         pass
     for number in range(1, 4):
         (folder / "patch_.py").write_text(

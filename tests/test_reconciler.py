@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 
 from flight_server.plugins.reconciler import Reconciler
 from flight_server.plugins.watcher import Watcher
+from format_plugins.streams import ByteStream
 
 
 @pytest.fixture
@@ -185,7 +186,7 @@ def test_a_stream_goes_on_when_its_plugin_is_deleted(folder, manager):
         yield b"two\n"
 
     with manager.registry.lease("lines") as lease:
-        stream = lease.create_format(None).read_batches_from_stream(None, chunks())
+        stream = lease.create_format(None).read_batches_from_stream(None, ByteStream(chunks()))
         assert [row for batch in stream for row in batch["line"].to_pylist()] == ["one", "two"]
 
 

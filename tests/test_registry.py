@@ -18,6 +18,9 @@ from flight_server.errors import PluginFailed, UnknownFormat, UnknownOption, Uns
 from flight_server.plugins.generation import Generation
 from format_plugins.streams import ByteStream
 
+#: What these tests look at is modules of this process.
+IN_PROCESS = {"enable_hot_reload": False, "default_runtime": "in_process"}
+
 
 @pytest.fixture
 def folder(tmp_path):
@@ -28,7 +31,7 @@ def folder(tmp_path):
 @pytest.fixture
 def manager(folder):
     (folder / "lines.py").write_text(lines())
-    with started(folder, enable_hot_reload=False) as running:
+    with started(folder, **IN_PROCESS) as running:
         yield running
 
 
@@ -55,7 +58,7 @@ def test_an_option_that_is_wrong_is_an_error_that_names_the_known_ones(manager, 
 def test_the_options_of_a_request_lie_over_the_configured_ones(folder):
     (folder / "lines.py").write_text(lines())
     with (
-        started(folder, enable_hot_reload=False, plugin_configs={"lines": {"upper": True}}) as manager,
+        started(folder, **IN_PROCESS, plugin_configs={"lines": {"upper": True}}) as manager,
         manager.registry.lease("lines") as lease,
     ):
         assert lease.create_format(None).upper is True
@@ -79,7 +82,7 @@ def test_what_a_plugin_raises_while_it_makes_a_format_is_laid_to_the_right_door(
     )
     text = (folder / "lines.py").read_text().replace("import *", "import FormatError, PluginMetadata, UnsupportedError")
     (folder / "lines.py").write_text(text)
-    with started(folder, enable_hot_reload=False) as manager, manager.registry.lease("lines") as lease:
+    with started(folder, **IN_PROCESS) as manager, manager.registry.lease("lines") as lease:
         with pytest.raises(error):
             lease.create_format({"upper": True})
         assert lease.create_format({})
@@ -138,7 +141,7 @@ def test_a_format_cannot_be_made_after_the_end_of_a_retired_lease(folder, manage
 
 def test_the_loggers_of_a_retired_plugin_are_purged(folder):
     (folder / "lines.py").write_text("import logging\nlogging.getLogger(__name__ + '.deep.er')\n" + lines())
-    with started(folder, enable_hot_reload=False):
+    with started(folder, **IN_PROCESS):
         assert [name for name in logging.Logger.manager.loggerDict if name.startswith("lines@")]
     assert not [name for name in logging.Logger.manager.loggerDict if name.startswith("lines@")]
 
@@ -173,10 +176,13 @@ def test_lookups_during_two_hundred_reloads_see_whole_snapshots_only(folder, man
 
 
 class Space:
-    """Stands for a plugin's modules and counts how often they are removed."""
+    """Stands for a plugin's code and counts how often it is removed."""
 
     name = "space@1"
     closed = 0
+
+    def supersede(self):
+        pass
 
     def close(self):
         self.closed += 1
@@ -188,7 +194,7 @@ class Leases(RuleBasedStateMachine):
     def __init__(self):
         super().__init__()
         self.space = Space()
-        self.generation = Generation(number=1, metadata=None, source=None, config=None, plugin=object(), space=self.space)
+        self.generation = Generation(number=1, metadata=None, source=None, code=self.space)
         self.tokens = []
         self.superseded = False
 
@@ -225,14 +231,14 @@ TestLeases.settings = settings(max_examples=50, deadline=None)
 def test_leases_taken_and_released_by_many_threads_while_it_is_superseded_retire_it_once():
     for _ in range(200):
         space = Space()
-        generation = Generation(number=1, metadata=None, source=None, config=None, plugin=object(), space=space)
+        generation = Generation(number=1, metadata=None, source=None, code=space)
         barrier = threading.Barrier(4)
 
-        def use(generation=generation, barrier=barrier):
+        def use(generation=generation, barrier=barrier, space=space):
             barrier.wait()
             token = generation.hold()
             if token is not None:
-                assert generation.plugin is not None
+                assert space.closed == 0
                 generation.free(token)
 
         threads = [threading.Thread(target=use) for _ in range(3)]

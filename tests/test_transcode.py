@@ -9,6 +9,7 @@ from flight_server.transcode import Decoded, encoded
 from format_plugins.contract import FormatError, UnsupportedError
 
 SCHEMA = pa.schema([("x", pa.int64())])
+SAID = {MemoryError: "it ran out of memory"}
 BATCH = pa.record_batch({"x": [1, 2, 3]}, schema=SCHEMA)
 LIMITS = LimitsConfig(batch_bytes=1 << 20, spool_bytes=1 << 20)
 
@@ -116,7 +117,7 @@ def test_what_a_plugin_raises_is_its_fault(error, when):
         yield BATCH
         raise error
 
-    with pytest.raises(PluginFailed, match=f"'odd' failed: {type(error).__name__}"):
+    with pytest.raises(PluginFailed, match=f"'odd' failed: {SAID.get(type(error), type(error).__name__)}"):
         decode(at_once if when == "at once" else later)
 
 

@@ -7,4 +7,6 @@ from types import MappingProxyType
 
 #: ``module:function``; the prepared parent imports the module once, before it forks. The function is called with the
 #: child's end of the connection, and what it was asked in detail comes over that connection.
-TASKS: Mapping[str, str] = MappingProxyType({"trial": "flight_server.plugins.candidate:try_out"})
+TASKS: Mapping[str, str] = MappingProxyType(
+    {"trial": "flight_server.plugins.candidate:try_out", "serve": "flight_server.runtime.worker:serve"}
+)

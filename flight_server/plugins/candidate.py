@@ -6,6 +6,7 @@ the loader's own code, so that what fails here would have failed there, and in t
 
 from __future__ import annotations
 
+import json
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -45,10 +46,15 @@ class Step(msgspec.Struct, frozen=True, tag=True):
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
-    """Why the plugin cannot be loaded, None if it can; ``remark`` is what its author may want to know nevertheless."""
+    """Why the plugin cannot be loaded, None if it can; ``remark`` is what its author may want to know nevertheless.
+
+    ``metadata`` and ``options``, JSON of what ``option_table.options_of`` makes, are those of a plugin that can.
+    """
 
     failure: Failure | None = None
     remark: str | None = None
+    metadata: PluginMetadata | None = None
+    options: bytes = b"[]"
 
 
 Word: TypeAlias = Step | Answer
@@ -72,7 +78,9 @@ def try_out(connection: socket.socket) -> None:
     else:
         metadata = generation.metadata
         try:
-            answer = Answer(remark=round_trip(generation, lambda doing: witness(doing, metadata)))
+            remark = round_trip(generation, lambda doing: witness(doing, metadata))
+            options = json.dumps(generation.code.options, default=str).encode()
+            answer = Answer(remark=remark, metadata=metadata, options=options)
         except LoadError as error:
             failure = Failure(sentence=f"{source.file}: {error}", traceback=error.trace, metadata=metadata)
             answer = Answer(failure=failure)

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
 
-from flight_server.plugins.codespace import CodeSpace
 from flight_server.plugins.pins import plant
+from flight_server.plugins.plugin_code import Code
 from flight_server.plugins.source import Source
-from format_plugins.contract import FormatPlugin, PluginMetadata
+from format_plugins.contract import PluginMetadata
 
 
 class Generation:
@@ -19,19 +18,15 @@ class Generation:
     of holders and to its list of farewells is atomic by itself.
     """
 
-    def __init__(
-        self, *, number: int, metadata: PluginMetadata, source: Source, config: object, plugin: FormatPlugin, space: CodeSpace
-    ) -> None:
+    def __init__(self, *, number: int, metadata: PluginMetadata, source: Source, code: Code) -> None:
         self.number = number
         self.metadata = metadata
         self.source = source
-        self.config: Any = config
-        self.plugin: FormatPlugin | None = plugin
+        self.code = code
         self.loaded_at = time.time()
-        self.canaries = plant(space.name)
+        self.canaries = plant(code.name)
         #: In words, what its load left in the process.
         self.left: tuple[str, ...] = ()
-        self._space = space
         self._holders: set[object] = set()
         self._superseded = False
         self._farewells: list[Callable[[Generation], None]] = []
@@ -39,12 +34,12 @@ class Generation:
     @property
     def shown_as(self) -> tuple[str, ...]:
         """What the file names in this plugin's code objects begin with."""
-        return self._space.shown_as
+        return self.code.shown_as
 
     @property
     def code_name(self) -> str:
         """What the names of its modules are, or begin with."""
-        return self._space.name
+        return self.code.name
 
     @property
     def leases(self) -> int:
@@ -70,6 +65,7 @@ class Generation:
         """Take no more leases, and call ``farewell`` once when the generation is retired, which may be now."""
         self._farewells.append(farewell)
         self._superseded = True
+        self.code.supersede()
         self._retire_if_idle()
 
     def discard(self) -> None:
@@ -83,7 +79,5 @@ class Generation:
             farewell = self._farewells.pop()
         except IndexError:  # another thread is retiring it
             return
-        self.plugin = None
-        self.config = None
-        self._space.close()
+        self.code.close()
         farewell(self)

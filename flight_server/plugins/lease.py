@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
 import structlog
 
-from flight_server.errors import PluginFailed, UnknownOption, Unsupported
+from flight_server.caller import Caller
+from flight_server.errors import PluginFailed, ServerError, UnknownOption, Unsupported
 from flight_server.plugins.failure import authors_traceback, explained, is_interrupt, said
 from flight_server.plugins.generation import Generation
 from format_plugins.contract import DataFormat, FormatError, PluginMetadata, UnsupportedError
-from format_plugins.options import OptionError, decode
+from format_plugins.options import OptionError
 
 
 class Lease:
@@ -22,6 +22,7 @@ class Lease:
     def __init__(self, generation: Generation, token: object) -> None:
         self._generation = generation
         self._token: object | None = token
+        self._codecs: list[DataFormat] = []
 
     @property
     def metadata(self) -> PluginMetadata:
@@ -39,21 +40,23 @@ class Lease:
         return {"name": self.metadata.name, "version": self.metadata.version, "generation": self.generation}
 
     @property
-    def config_type(self) -> type:
-        """The dataclass of the plugin's options."""
-        return type(self._generation.config)
+    def options(self) -> Sequence[Mapping[str, Any]]:
+        """The plugin's options: name, type, default, unit and sentence of each."""
+        return self._generation.code.options
 
-    def create_format(self, options: Mapping[str, object] | None) -> DataFormat:
+    def create_format(self, options: Mapping[str, object] | None, caller: Caller | None = None) -> DataFormat:
         """Make the codec of one stream: the configured options with the request's ``options`` laid over them.
 
         Raises ``UnknownOption`` for an option that is unknown or cannot have its value, ``Unsupported`` when the plugin
-        says so of their combination, and ``PluginFailed`` for whatever else the plugin raises.
+        says so of their combination, and ``PluginFault`` for whatever else the plugin does; and ``Busy`` when no process
+        can be had for it. A codec may be closed when the lease is released.
         """
-        plugin, config = self._generation.plugin, self._generation.config
-        if plugin is None:
+        if self._token is None:
             raise RuntimeError("a format was asked for after the lease had been released")
         try:
-            codec: DataFormat = plugin.create_format(decode(type(config), options, where="options", base=config))
+            codec = self._generation.code.create_format(options, caller or Caller.nobody())
+        except ServerError:
+            raise
         except OptionError as error:
             raise self._unknown_option(str(error), error.key) from None
         except UnsupportedError as error:
@@ -64,16 +67,19 @@ class Lease:
             if is_interrupt(error):
                 raise
             raise self._failed(error) from None
+        self._codecs.append(codec)
         return codec
 
     def release(self) -> None:
         """Let the generation go; when it has been replaced and this was its last lease, it is retired."""
         token, self._token = self._token, None
+        while self._codecs:
+            self._generation.code.let_go(self._codecs.pop())
         if token is not None:
             self._generation.free(token)
 
     def _unknown_option(self, message: str, option: str | None) -> UnknownOption:
-        known = [item.name for item in dataclasses.fields(self._generation.config)]
+        known = [option["name"] for option in self.options]
         return UnknownOption(message, format=self.metadata.name, option=option, known=known)
 
     def _failed(self, error: BaseException) -> PluginFailed:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Protocol, TypeAlias
 
+from flight_server.config import Runtime
 from flight_server.plugins import metadata as metadatas
-from flight_server.plugins import signatures
+from flight_server.plugins import native, signatures
 from flight_server.plugins.codespace import CodeSpace
 from flight_server.plugins.compatibility import Mode, is_compatible
 from flight_server.plugins.deadline import within
 from flight_server.plugins.failure import Failure, LoadError, authors_traceback, explained, plugin_code
 from flight_server.plugins.generation import Generation
+from flight_server.plugins.passed import Passed
+from flight_server.plugins.plugin_code import LoadedCode
 from flight_server.plugins.source import Source, Unreadable
 from format_plugins.contract import API_VERSION, PluginMetadata
 from format_plugins.options import OptionError, decode
@@ -34,18 +37,51 @@ class Rules:
 
 
 class Trial(Protocol):
-    """Finds out whether a plugin can be loaded, at no risk to this process; None when nothing speaks against it."""
+    """Finds out whether a plugin can be loaded, at no risk to this process."""
 
-    def run(self, source: Source, number: int, rules: Rules) -> Failure | None:
+    def examine(self, source: Source, number: int, rules: Rules) -> Failure | Passed:
         """Try the plugin that would become generation ``number``."""
         ...
+
+
+class Remote(Protocol):
+    """Makes generations whose code never enters this process."""
+
+    def generation(self, source: Source, number: int, rules: Rules, passed: Passed) -> Generation:
+        """Make the generation of a plugin that has passed its trial."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Runtimes:
+    """Where plugins run: those of ``named`` as it says, others in ``default`` if they were dropped, else in this process.
+
+    ``remote`` is the runtime of child processes.
+    """
+
+    remote: Remote
+    named: Mapping[str, Runtime]
+    default: Runtime
+
+    def remote_of(self, name: str, *, ships: bool) -> Remote | None:
+        """Return the runtime of child processes if the plugin ``name`` runs there."""
+        runtime = self.named.get(name, "in_process" if ships else self.default)
+        return self.remote if runtime == "process" else None
+
+    def check_native(self, name: str) -> None:
+        """Raise ``LoadError`` when the native plugin ``name`` is configured to run where native code must not."""
+        if self.named.get(name) == "in_process":
+            raise LoadError(
+                f"plugins.runtime.{name} is in_process, and a native library runs in child processes only: set it to process,"
+                " or leave it out"
+            )
 
 
 class Loader:
     """Numbers generations as it makes them. ``configs`` holds the configured options by the plugins' names.
 
-    With a ``trial``, code runs in this process only after it has passed that. What lies in ``trusted_dir`` ships with
-    the server, and is not tried.
+    With a ``trial``, code runs in this process only after it has passed that, and where it runs for good ``runtimes``
+    decides. What lies in ``trusted_dir`` ships with the server, and is not tried to run in this process.
     """
 
     def __init__(
@@ -56,11 +92,13 @@ class Loader:
         configs: Mapping[str, Mapping[str, Any]],
         trial: Trial | None = None,
         trusted_dir: Path | None = None,
+        runtimes: Runtimes | None = None,
     ) -> None:
         self._timeout_secs = timeout_secs
         self._rules = Rules(compatibility=compatibility, configs=configs)
         self._trial = trial
         self._trusted_dir = trusted_dir
+        self._runtimes = runtimes
         self._numbers = itertools.count(1)
 
     def load(self, source: Source | Unreadable) -> Generation | Failure:
@@ -68,10 +106,47 @@ class Loader:
         if isinstance(source, Unreadable):
             return Failure(sentence=source.sentence)
         number = next(self._numbers)
-        if self._trial is not None and source.path.parent != self._trusted_dir:
-            failure = self._trial.run(source, number, self._rules)
-            if failure is not None:
-                return failure
+        if source.is_native:
+            return self._examined(source, number)
+        if self._trial is None:
+            return self._loaded(source, number)
+        if source.path.parent != self._trusted_dir:
+            return self._tried(source, number, self._trial, ships=False)
+        loaded = self._loaded(source, number)
+        if isinstance(loaded, Failure) or self._remote(loaded.metadata, ships=True) is None:
+            return loaded
+        # Which formats ship under which names is known only from their code, which hurts nobody.
+        loaded.discard()
+        return self._tried(source, number, self._trial, ships=True)
+
+    def _examined(self, source: Source, number: int) -> Generation | Failure:
+        """Try a library if its file is worth it, and have it run in child processes: no code of it ever runs in this one."""
+        if self._trial is None or self._runtimes is None:
+            return Failure(sentence=f"{source.file}: it is a native library, and there are no child processes for it here")
+        told = None
+        try:
+            told = native.examined(source)
+            if told is not None:
+                self._runtimes.check_native(told.name)
+            outcome = self._trial.examine(source, number, self._rules)
+            if isinstance(outcome, Failure):
+                return outcome if outcome.metadata is not None else replace(outcome, metadata=told)
+            self._runtimes.check_native(outcome.metadata.name)
+        except LoadError as error:
+            return Failure(sentence=f"{source.file}: {error}", metadata=told)
+        return self._runtimes.remote.generation(source, number, self._rules, outcome)
+
+    def _tried(self, source: Source, number: int, trial: Trial, *, ships: bool) -> Generation | Failure:
+        outcome = trial.examine(source, number, self._rules)
+        if isinstance(outcome, Failure):
+            return outcome
+        remote = self._remote(outcome.metadata, ships=ships)
+        return remote.generation(source, number, self._rules, outcome) if remote else self._loaded(source, number)
+
+    def _remote(self, metadata: PluginMetadata, *, ships: bool) -> Remote | None:
+        return None if self._runtimes is None else self._runtimes.remote_of(metadata.name, ships=ships)
+
+    def _loaded(self, source: Source, number: int) -> Generation | Failure:
         # What went well in the trial may still hang here, where the world is another one.
         try:
             return within(self._timeout_secs, lambda: attempt(source, number, self._rules), discard=_discard)
@@ -91,14 +166,8 @@ def attempt(source: Source, number: int, rules: Rules, witness: Witness | None =
     except LoadError as error:
         space.close()
         return Failure(sentence=f"{source.file}: {error}", traceback=error.trace, metadata=under_way.told)
-    return Generation(
-        number=number,
-        metadata=under_way.metadata,
-        source=source,
-        config=under_way.config,
-        plugin=under_way.plugin,
-        space=space,
-    )
+    code = LoadedCode(under_way.plugin, under_way.config, space)
+    return Generation(number=number, metadata=under_way.metadata, source=source, code=code)
 
 
 def _unseen(_step: str, _metadata: PluginMetadata | None) -> None:
@@ -137,7 +206,18 @@ class _Attempt:
         return self.told
 
     def create(self) -> None:
-        """Import the plugin, make it, and ask who it is."""
+        """Make the plugin, and ask who it is."""
+        own = self._space.shown_as
+        if self._source.is_native:
+            with plugin_code("it cannot be loaded", own=own):
+                self.plugin = native.opened(self._source, lambda doing: self._witness(doing, None))
+        else:
+            self._import()
+        self._witness("in metadata()", None)
+        with plugin_code("metadata() failed", own=own):
+            self.told = metadatas.checked(self.plugin.metadata())
+
+    def _import(self) -> None:
         stem = self._source.path.stem
         if stem in sys.stdlib_module_names and not self._source.is_installed:
             raise LoadError(f"it is named like Python's own module {stem!r}, which its imports would mistake it for; rename it")
@@ -149,9 +229,6 @@ class _Attempt:
             signatures.check_entry(module)
             self.plugin = module.create_plugin()
             signatures.check_plugin(self.plugin)
-        self._witness("in metadata()", None)
-        with plugin_code("metadata() failed", own=own):
-            self.told = metadatas.checked(self.plugin.metadata())
 
     def configure(self, values: Mapping[str, Any] | None) -> None:
         """Decode the configured options, and see whether a codec with them has what the plugin promises."""

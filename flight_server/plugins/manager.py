@@ -11,7 +11,7 @@ from typing import Any
 
 import structlog
 
-from flight_server.config import PluginsConfig
+from flight_server.config import LimitsConfig, PluginsConfig
 from flight_server.configfile import ConfigError
 from flight_server.errors import BadRequest, Internal
 from flight_server.nursery.nursery import Nursery
@@ -25,12 +25,13 @@ from flight_server.plugins.quarantine import Quarantine
 from flight_server.plugins.reconciler import Reconciler
 from flight_server.plugins.registry import Registry
 from flight_server.plugins.restart import Restart
-from flight_server.plugins.scanner import scan, sign
+from flight_server.plugins.scanner import WHAT_IS_ONE, scan, sign
 from flight_server.plugins.security import Guard
 from flight_server.plugins.settings import Difference, Reread
 from flight_server.plugins.source import Source, Unreadable, read
 from flight_server.plugins.status import PluginStatus, statuses
 from flight_server.plugins.watcher import Watcher
+from flight_server.runtime.pool import Pool
 from format_plugins.spelling import nearest
 
 
@@ -39,10 +40,11 @@ class PluginManager:
 
     One pass at a time changes what is loaded, under a lock that no stream and no status waits for. ``state_dir`` is where
     last good bytes are kept, None for nowhere; ``reread`` reads the configuration again. ``builtin_dir`` is the folder of
-    the formats that ship, if it is not that of ``format_plugins.builtin``.
+    the formats that ship, if it is not that of ``format_plugins.builtin``. ``batch_bytes`` is the largest record batch that
+    is taken from a plugin.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each by its name
         self,
         config: PluginsConfig,
         *,
@@ -51,9 +53,11 @@ class PluginManager:
         clock: Callable[[], float] = time.monotonic,
         wall: Callable[[], float] = time.time,
         builtin_dir: Path | None = None,
+        batch_bytes: int = LimitsConfig().batch_bytes,
     ) -> None:
         self.registry = Registry()
         self.nursery = Nursery(sandbox=config.sandbox)
+        self.children = Pool(self.nursery, config, batch_bytes=batch_bytes, on_crash=self.note_crash)
         self._config = config
         self._clock = clock
         self._folder = Path(config.plugin_dir)
@@ -66,6 +70,7 @@ class PluginManager:
             state_dir=state_dir,
             reread=reread,
             clocks=Clocks(monotonic=clock, wall=wall),
+            remote=self.children,
         )
         self._follower = self._parts.follower
         quarantine = Quarantine(config.quarantine_crashes, config.quarantine_secs)
@@ -87,8 +92,9 @@ class PluginManager:
         process that child processes are forked from. Raises ``ConfigError`` when the machine lacks what
         ``plugins.sandbox`` requires, or there is no place for temporary files.
         """
-        if self._config.enable_plugins:
+        if self._config.enable_plugins or "process" in self._config.runtime.values():
             self._start_nursery()
+            self.children.start()
         with self._passing:
             kept = self._parts.keeper.open(self._folder)
             self._follower.apply({f"{BUILTIN}{name}": self._read(self._builtin_dir / name) for name in scan(self._builtin_dir)})
@@ -110,6 +116,7 @@ class PluginManager:
             self._reconciler.stop()
         if self._watcher is not None:
             self._watcher.stop()
+        self.children.stop()
         self.nursery.stop()
         self._reconciler = self._watcher = None
         with self._passing:
@@ -131,7 +138,7 @@ class PluginManager:
             path = self._folder / path.name
         with self._passing:
             if not sign(path):
-                raise BadRequest(f"{path.name!r:.200} is no plugin: a module '*.py', or a folder with an '__init__.py'")
+                raise BadRequest(f"{path.name!r:.200} is no plugin: {WHAT_IS_ONE}")
             try:
                 self._parts.guard.check_folder(path.absolute().parent)
             except OSError as error:

@@ -15,7 +15,7 @@ from flight_server.plugins.drain import Drain
 from flight_server.plugins.folder import Folder
 from flight_server.plugins.follower import Follower
 from flight_server.plugins.keeper import Keeper
-from flight_server.plugins.loader import Loader
+from flight_server.plugins.loader import Loader, Remote, Runtimes
 from flight_server.plugins.policy import AllowList
 from flight_server.plugins.publisher import Publisher
 from flight_server.plugins.registry import Registry
@@ -61,6 +61,7 @@ class Parts:
         state_dir: Path | None,
         reread: Reread | None,
         clocks: Clocks,
+        remote: Remote,
     ) -> Parts:
         """Make them; ``state_dir`` is where last good bytes are kept, None for nowhere."""
         settings = Settings(config, reread)
@@ -71,6 +72,7 @@ class Parts:
             configs=settings.configs,
             trial=Trial(nursery, timeout_secs=config.load_timeout_secs, limits=config.limits),
             trusted_dir=trusted_dir,
+            runtimes=Runtimes(remote=remote, named=config.runtime, default=config.default_runtime),
         )
         audit = AuditLog(_audit_file(config, state_dir), wall=clocks.wall)
         admission = Admission(loader, audit, AllowList(config.allow), clock=clocks.monotonic)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 
+from flight_server.caller import Caller
 from flight_server.plugins.failure import LoadError, explained, plugin_code
 from flight_server.plugins.generation import Generation
 from format_plugins.contract import DataFormat, FormatError
@@ -113,10 +114,7 @@ class _Tried:
 
     def _codec(self) -> DataFormat:
         """Make the codec of one stream, as the server does for each."""
-        plugin = self._generation.plugin
-        if plugin is None:
-            raise RuntimeError("the generation has been retired")
-        return plugin.create_format(self._generation.config)
+        return self._generation.code.create_format(None, Caller.nobody())
 
 
 def _read(codec: DataFormat, schema: pa.Schema | None, document: bytes) -> pa.Schema | None:

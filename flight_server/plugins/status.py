@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
+from flight_server.config import Runtime
 from flight_server.plugins.deployment import Deployment, Origin
 from flight_server.plugins.drain import Draining
 from flight_server.plugins.ledger import Ledger
 from flight_server.plugins.retirement import Retired
+from flight_server.plugins.scanner import claimed_name
 from format_plugins.contract import PluginCapabilities, PluginMetadata
 
 #: discovered: new, and not still yet. verified: its bytes may run, and it is being tried. active: serves, from the bytes
@@ -37,8 +39,9 @@ class PluginStatus:
     ``extensions`` are those that select it; ``conflicts`` says what it asked for and did not get. ``generation`` and
     ``sha256`` are of what serves (or would), ``file_sha256`` of the bytes last tried. ``loads`` and ``failures`` count
     since the file came. ``loaded_at`` is in seconds since 1970, ``load_ms`` how long the last load took, in milliseconds.
-    ``draining`` lists its older generations still held by streams; ``pinned_by`` says what keeps those in memory that no
-    stream holds.
+    ``runtime`` says where the generation runs, ``children`` in how many processes now, and ``crashes`` how many of those it
+    has ended. ``draining`` lists its older generations still held by streams; ``pinned_by`` says what keeps those in memory
+    that no stream holds.
     """
 
     name: str
@@ -60,6 +63,9 @@ class PluginStatus:
     conflicts: tuple[str, ...] = ()
     loaded_at: float | None = None
     load_ms: float | None = None
+    runtime: Runtime | None = None
+    children: int = 0
+    crashes: int = 0
     draining: tuple[int, ...] = ()
     pinned_by: tuple[str, ...] = ()
 
@@ -109,7 +115,7 @@ def _pins(deployment: Deployment, retired: Iterable[Retired]) -> tuple[str, ...]
 
 def _pending(pending: Pending) -> PluginStatus:
     error = f"{pending.file} is open for writing; it is loaded when it has been closed" if pending.is_written else None
-    name = pending.file.removesuffix(".py")
+    name = claimed_name(pending.file)
     return PluginStatus(name=name, state=pending.state, origin="folder", file=pending.file, last_error=error)
 
 
@@ -168,6 +174,9 @@ def _serving(
             generation=active.number,
             sha256=active.source.sha256,
             leases=active.leases,
+            runtime=active.code.runtime,
+            children=active.code.children,
+            crashes=active.code.crashes,
             loaded_at=active.loaded_at,
         )
     return status

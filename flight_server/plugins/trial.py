@@ -19,6 +19,7 @@ from flight_server.plugins import metadata as metadatas
 from flight_server.plugins.candidate import Answer, Question, Step, Word
 from flight_server.plugins.failure import SENTENCE_CHARS, TRACEBACK_CHARS, Failure, LoadError
 from flight_server.plugins.loader import Rules
+from flight_server.plugins.passed import Passed
 from flight_server.plugins.source import Source
 from format_plugins.contract import PluginMetadata
 
@@ -41,12 +42,17 @@ class Trial:
         self._log = structlog.get_logger("flight_server.plugins")
 
     def run(self, source: Source, number: int, rules: Rules) -> Failure | None:
-        """Try the plugin that would become generation ``number``; None when nothing speaks against it.
+        """Try the plugin that would become generation ``number``; None when nothing speaks against it."""
+        outcome = self.examine(source, number, rules)
+        return outcome if isinstance(outcome, Failure) else None
+
+    def examine(self, source: Source, number: int, rules: Rules) -> Failure | Passed:
+        """Try the plugin that would become generation ``number``, and return what it says of itself.
 
         A failure names what the plugin was doing, carries the author's traceback, and who the plugin would have been as
         far as it could say.
         """
-        question = _question(source, number, rules)
+        question = msgspec.msgpack.encode(question_of(source, number, rules))
         ended = ""
         for _ in range(_TRIES):
             try:
@@ -63,11 +69,15 @@ class Trial:
             ended = outcome.sentence
         return Failure(sentence=f"{source.file}: it could not be tried: each time it {ended}")
 
-    def _judged(self, answer: Answer, source: Source) -> Failure | None:
+    def _judged(self, answer: Answer, source: Source) -> Failure | Passed:
         if answer.remark is not None:
             self._log.warning("a plugin was tried, with a remark", plugin=source.file, remark=answer.remark[:SENTENCE_CHARS])
         if (failure := answer.failure) is None:
-            return None
+            metadata = _known(answer.metadata)
+            options = _options(answer.options)
+            if metadata is None or options is None:
+                return Failure(sentence=f"{source.file}: it told the server nonsense about itself")
+            return Passed(metadata, options)
         return Failure(
             sentence=failure.sentence[: SENTENCE_CHARS + len(source.file) + 2],
             traceback=failure.traceback[-TRACEBACK_CHARS:],
@@ -75,8 +85,9 @@ class Trial:
         )
 
 
-def _question(source: Source, number: int, rules: Rules) -> bytes:
-    question = Question(
+def question_of(source: Source, number: int, rules: Rules) -> Question:
+    """Return what a child has to know to load a plugin."""
+    return Question(
         path=str(source.path.absolute()),
         files=source.files,
         sha256=source.sha256,
@@ -85,7 +96,6 @@ def _question(source: Source, number: int, rules: Rules) -> bytes:
         compatibility=rules.compatibility,
         configs=rules.configs,
     )
-    return msgspec.msgpack.encode(question)
 
 
 class _Hearing:
@@ -126,12 +136,12 @@ class _Hearing:
 def _crash(source: Source, ending: Ending, last: Step) -> Failure:
     return Failure(
         sentence=f"{source.file}: it {ending.sentence} {last.doing[:SENTENCE_CHARS]}",
-        traceback=_last_words(ending.output)[-TRACEBACK_CHARS:],
+        traceback=last_words(ending.output)[-TRACEBACK_CHARS:],
         metadata=_known(last.metadata),
     )
 
 
-def _last_words(output: str) -> str:
+def last_words(output: str) -> str:
     """Return what a child that died said last: where its code was, as far as the author's goes, or whatever it printed."""
     _, fatal, rest = output.rpartition("Fatal Python error: ")
     if not fatal:
@@ -146,3 +156,19 @@ def _known(metadata: PluginMetadata | Any) -> PluginMetadata | None:  # noqa: AN
         return None if metadata is None else metadatas.checked(metadata)
     except LoadError:
         return None
+
+
+def _options(told: bytes) -> list[dict[str, Any]] | None:
+    try:
+        rows = msgspec.json.decode(told, type=list[_Option])
+    except msgspec.MsgspecError:
+        return None
+    return [msgspec.structs.asdict(row) for row in rows]
+
+
+class _Option(msgspec.Struct, frozen=True):
+    name: str
+    type: str
+    default: Any
+    unit: str
+    doc: str

@@ -1,0 +1,188 @@
+"""One stream's turn with a child: frames to and fro in the thread of the stream, and nothing that comes is believed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from flight_server.caller import Caller
+from flight_server.errors import IncompletePut, LimitExceeded, PluginFailed, PluginTimeout
+from flight_server.plugins.failure import SENTENCE_CHARS, TRACEBACK_CHARS
+from flight_server.runtime.failing import is_harmless
+from flight_server.runtime.feeding import Input
+from flight_server.runtime.frames import Credit, Ended, Failed, Frame, Open, Opened, Part, Read, Want, Write
+from flight_server.runtime.link import LinkError
+from flight_server.runtime.member import Member
+from flight_server.runtime.ring import SLOT_BYTES, SLOTS
+from format_plugins.streams import copy_bytes
+
+#: How often it is asked whether the client is still there.
+_ATTENTION_SECS = 0.25
+#: A record batch as a message is longer than its data, by its head and by dictionaries: this much and twice the data at most.
+_HEAD_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """How long a child may let a stream wait, in seconds, and the longest record batch, in bytes."""
+
+    timeout_secs: float
+    batch_bytes: int
+
+
+class Turn:
+    """``begin`` once the codec is opened, then ``unit`` until it returns None. Whatever it raises ends the turn.
+
+    Raises ``LinkClosed`` and ``LinkError`` for a child that has ended or talks nonsense, ``PluginTimeout`` for one that
+    is silent, ``Refusal`` for what it says went wrong, and whatever the input raises.
+    """
+
+    def __init__(self, member: Member, bounds: Bounds, caller: Caller) -> None:
+        self._link = member.link
+        self._ring = member.ring
+        self._bounds = bounds
+        self.member = member
+        self.caller = caller
+        self._free = list(range(SLOTS))
+        self._input: Input | None = None
+        self._has_input = False
+        self._wanted: int | None = None
+        self._unit: pa.Buffer | None = None
+        self._filled = 0
+        self._waited = 0.0
+        #: Whether the child can serve another stream, and whether the codec is made and not used.
+        self.is_over = self.is_fresh = False
+        self.has_rest = False
+        #: What the child does, for when it does it no more; and what its author may want to read then.
+        self.doing = "while it was imported"
+        self.trace = ""
+        self._waits_for = "answer"
+
+    def load(self, secs: float) -> None:
+        """Wait until the child has loaded its plugin, and have what it prints from now on logged as the caller's."""
+        try:
+            failure = self.member.load(secs).failure
+        except TimeoutError:
+            why = f"the plugin was not loaded within {secs:g} s (plugins.load_timeout_secs)"
+            self.member.child.kill(why, with_last_words=True)
+            raise PluginTimeout(why) from None
+        if failure is not None:
+            self.trace = failure.traceback[-TRACEBACK_CHARS:]
+            raise PluginFailed(f"the plugin does not load any more: {failure.sentence[:SENTENCE_CHARS]}")
+        self.member.child.tag(call=self.caller.call, call_id=self.caller.id)
+
+    def open(self, options: bytes) -> None:
+        """Have the child make the codec."""
+        self.doing = "in create_format"
+        self._link.send(Open(options))
+        if not isinstance(self._frame(), Opened):
+            raise LinkError("another word than was asked for")
+        self.is_fresh = True
+
+    def begin(self, order: Read | Write, source: Input) -> None:
+        """Have the child decode or encode what ``source`` has."""
+        self.doing, self._waits_for = ("in read_batches", "batch") if isinstance(order, Read) else ("in write_batches", "bytes")
+        self._input, self._has_input, self.is_fresh = source, True, False
+        self._link.send(order)
+
+    def unit(self) -> pa.Buffer | None:
+        """Return the next unit of what the child makes, in memory that it cannot reach; None at the end."""
+        while True:
+            frame = self._frame()
+            if isinstance(frame, Part):
+                if (unit := self._taken(frame)) is not None:
+                    return unit
+            elif isinstance(frame, Want):
+                if not self._has_input or self._wanted is not None or frame.size < 0:
+                    raise LinkError("it wants what there is not")
+                self._wanted = frame.size
+            elif isinstance(frame, Credit):
+                if frame.slot in self._free or not 0 <= frame.slot < SLOTS:
+                    raise LinkError("it gives back what it has not")
+                self._free.append(frame.slot)
+            elif isinstance(frame, Ended) and self._unit is None and self._input is not None:
+                self.is_over, self.has_rest = True, frame.has_rest
+                return None
+            else:
+                raise LinkError("a word in the wrong place")
+
+    def _frame(self) -> Frame:
+        """Return the child's next frame; feed it while it waits for that."""
+        while True:
+            frame: Frame | None = self._link.receive(0)
+            if frame is None:
+                if self._wanted is not None and self._free:
+                    self._feed(self._wanted)
+                    continue
+                frame = self._awaited()
+            if frame is None:
+                continue
+            self._waited = 0.0
+            if isinstance(frame, Failed):
+                self.is_over, self.trace = is_harmless(frame), frame.trace[-TRACEBACK_CHARS:]
+                raise Refusal(frame)
+            return frame
+
+    def _awaited(self) -> Frame | None:
+        """Wait for the child, which has all that it asked for, and for no longer than it may take."""
+        began = time.monotonic()
+        left = self._bounds.timeout_secs - self._waited
+        frame: Frame | None = self._link.receive(min(left, _ATTENTION_SECS))
+        if frame is not None:
+            return frame
+        self._waited += time.monotonic() - began
+        if self._waited >= self._bounds.timeout_secs:
+            raise self._late()
+        if self.caller.has_gone():
+            raise IncompletePut("the client has gone before the end")
+        return None
+
+    def _feed(self, wanted: int) -> None:
+        """Put what the child waits for into one slot; the input may take its time, which is not the child's."""
+        if self._input is None:
+            raise LinkError("it wants what there is not")
+        slot = self._free.pop()
+        filled = self._input.fill(self._ring.slot("in", slot), wanted)
+        self._has_input = not filled.is_last
+        self._wanted = None if filled.is_enough else max(wanted - filled.size, 0)
+        self._link.send(Part(slot, filled.size, filled.total, filled.is_last))
+        self._waited = 0.0
+
+    def _taken(self, part: Part) -> pa.Buffer | None:
+        """Copy a part out of the ring; return the unit that it completes."""
+        if self._unit is None:
+            if part.total > 2 * self._bounds.batch_bytes + _HEAD_BYTES:
+                raise LimitExceeded(
+                    f"the plugin made a record batch of {part.total:,} bytes; "
+                    f"limits.batch_bytes allows {self._bounds.batch_bytes:,}"
+                )
+            if part.total <= 0:
+                raise LinkError("a unit without a length")
+            self._unit, self._filled = pa.allocate_buffer(part.total), 0
+        elif part.total:
+            raise LinkError("a unit within a unit")
+        if not 0 < part.size <= min(SLOT_BYTES, self._unit.size - self._filled) or not 0 <= part.slot < SLOTS or part.last:
+            raise LinkError("a part that does not fit")
+        target = memoryview(self._unit)[self._filled : self._filled + part.size]
+        copy_bytes(self._ring.slot("out", part.slot)[: part.size], target)
+        self._link.send(Credit(part.slot))
+        self._filled += part.size
+        if self._filled < self._unit.size:
+            return None
+        unit, self._unit = self._unit, None
+        return unit
+
+    def _late(self) -> PluginTimeout:
+        secs = f"{self._bounds.timeout_secs:g} s (plugins.limits.batch_timeout_secs)"
+        self.member.child.kill(f"no {self._waits_for} for {secs}", with_last_words=True)
+        return PluginTimeout(f"no {self._waits_for} for {secs}")
+
+
+class Refusal(Exception):
+    """The child says what went wrong."""
+
+    def __init__(self, failed: Failed) -> None:
+        super().__init__(failed.message)
+        self.failed = failed
