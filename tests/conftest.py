@@ -129,6 +129,13 @@ def own_server(tmp_path_factory):
         yield running
 
 
+@pytest.fixture(scope="module")
+def module_server(request, tmp_path_factory):
+    """A server for the tests of one module, with the settings that it has as ``SETTINGS``."""
+    with _running(tmp_path_factory.mktemp("module-server"), getattr(request.module, "SETTINGS", {})) as running:
+        yield running
+
+
 @pytest.fixture
 def server_factory(tmp_path_factory):
     """Makes servers with settings: ``server_factory(**{"limits.columns": 8})``."""

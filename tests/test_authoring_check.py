@@ -6,6 +6,8 @@ import subprocess
 import pytest
 from author_command import COMMAND, documents, environment, invoke, run
 from client_command import terminal
+from native_plugins import Builder, needs_compiler
+from native_plugins import run as build
 from plugin_samples import EXAMPLE
 
 from flight_server.authoring.declared import test_of as beside
@@ -163,3 +165,32 @@ def test_a_terminal_shows_marks(home):
         shown = person.sees("1 kept")
         assert process.wait(60) == 0
     assert "\x1b[32m✓\x1b[0m it can be loaded" in shown
+
+
+@needs_compiler
+def test_a_library_is_checked_by_what_the_test_beside_it_declares(tmp_path):
+    assert invoke("new", "orders", "--dir", tmp_path, "--lang", "c").exit_code == 0
+    build(["make", "-C", tmp_path / "orders"])
+    result = run("check", "orders/liborders.so", cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[0] == "with what orders/tests/test_orders.py declares"
+    assert "ok      every type comes back or is a declared loss\n" in result.stdout
+    assert "ok      a server takes it\n" in result.stdout
+
+
+@needs_compiler
+def test_a_library_that_crashes_is_told_and_so_is_one_that_is_none(tmp_path):
+    build_faulty = Builder(tmp_path)
+    for content, said in ((build_faulty("AT_INIT=abort()"), "SIGABRT"), (b"#!/bin/sh\n", "it is a text file, not a library")):
+        library = tmp_path / "libnumbers.so"
+        library.write_bytes(content)
+        result = run("check", library, *FEW, cwd=tmp_path)
+        assert result.returncode == 1
+        assert said in result.stdout
+
+
+def test_a_library_that_cargo_built_has_its_test_in_the_package(tmp_path):
+    library = tmp_path / "target/release/libodd.so"
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests/test_odd.py").write_text("")
+    assert beside(library) == tmp_path / "tests/test_odd.py"

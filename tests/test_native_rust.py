@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -9,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from language_clients import BUILD_SECS, wanted
 from native_plugins import NATIVE, Loaded, assert_conforms, declared, run, table
+from plugin_samples import eventually
+from raw_flight import action, connected, get_document, get_table, put_document
 from trips import cut
 
 from format_plugins.contract import FormatError
@@ -111,3 +114,29 @@ def test_what_the_document_raises_comes_through(logfmt):
 
 def test_the_kit_finds_no_loss_that_is_not_declared(logfmt):
     assert_conforms(logfmt.plugin, declared(EXAMPLE, LIBRARY))
+
+
+@pytest.mark.usefixtures("logfmt")
+def test_it_is_deployed_by_cp_and_replaced_and_removed_in_a_server_that_runs(own_server):
+    deployed = Path(own_server.plugin_dir) / LIBRARY.name
+    with connected(own_server.location) as client:
+
+        def versions():
+            return [each["version"] for each in action(client, "plugins") if each["name"] == "logfmt"]
+
+        run(["cp", LIBRARY, deployed])
+        eventually(lambda: versions() == ["1.0.0"])
+        put_document(client, "calls.logfmt", b'level=info msg="hello world" ms=12\nlevel=warn slow ms=\n')
+        assert get_table(client, "calls")["msg"].to_pylist() == ["hello world", None]
+        text, _ = get_document(client, {"dataset": "calls", "format": "logfmt"})
+        assert text == b'level=info msg="hello world" ms=12\nlevel=warn ms="" slow=true\n'
+        # Of the manifest's two copies, the one in the section for it and the one in the code, both say so.
+        deployed.write_bytes(LIBRARY.read_bytes().replace(b'"version": "1.0.0"', b'"version": "2.0.0"'))
+        eventually(lambda: versions() == ["2.0.0"])
+        run(["cp", "--remove-destination", LIBRARY, deployed])
+        eventually(lambda: versions() == ["1.0.0"])
+        deployed.write_bytes(LIBRARY.read_bytes()[:100_000])
+        eventually(lambda: "it is incomplete" in (action(client, "plugin", {"name": "logfmt"})[0]["last_error"] or ""))
+        assert put_document(client, "calls.logfmt", b"level=info msg=again\n")["plugin"]["version"] == "1.0.0"
+        deployed.unlink()
+        eventually(lambda: not versions())
