@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 
-.PHONY: install demo serve test languages lint format docs endurance bench bench-quick bench-plot bench-peers lock clean
+.PHONY: install demo serve test languages lint format docs endurance bench bench-quick bench-native bench-plot bench-peers lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -57,6 +57,9 @@ bench: $(BENCH_STAMP) ## one table: ours against bare servers, libraries and eng
 
 bench-quick: $(BENCH_STAMP) ## the same with less data, in under two minutes; writes nothing
 	$(BENCH)/bin/python tests/benchmarks/bench.py --extent quick $(ARGS)
+
+bench-native: $(STAMP) ## how fast a plugin in C decodes through the server, held against pyarrow's reader of the same as Arrow IPC
+	$(BIN)/python tests/benchmarks/native_decoding.py $(ARGS)
 
 bench-plot: $(BENCH_STAMP) ## draw docs/benchmarks.png, and write the table in docs/benchmarks.md, from docs/benchmarks.json
 	$(BENCH)/bin/python tests/benchmarks/plot.py

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from native_plugins import needs_compiler
 
 HARNESS = Path(__file__).resolve().parent / "benchmarks"
 ENGINES = ("duckdb", "polars", "datafusion")
@@ -98,3 +99,10 @@ def test_a_peak_above_what_is_allowed_is_said(harness):
     row = pairs.Row(part="put", name="a put", against="a reader", unit="MB/s", ours=1.0, theirs=1.0, ratio=1.0, peak_mb=401)
     assert "NOT MET" in " ".join(report.verdict([row]))
     assert "NOT MET" not in " ".join(report.verdict([pairs.Row(**asdict(row) | {"peak_mb": 399})]))
+
+
+@needs_compiler
+def test_a_native_plugin_is_held_against_arrows_reader():
+    command = [sys.executable, HARNESS / "native_decoding.py", "--rows", "1000", "--pairs", "2"]
+    result = subprocess.run(command, check=False, capture_output=True, text=True, timeout=100)
+    assert (result.stderr, result.stdout.count("ratio >= 0.7")) == ("", 2)

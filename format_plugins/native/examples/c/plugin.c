@@ -7,7 +7,7 @@ FORMAT_PLUGIN_MANIFEST(manifest,
     " \"extensions\": [\".npy\"], \"media_types\": [\"application/x-npy\"],"
     " \"capabilities\": {\"read\": true, \"write\": true, \"streaming_read\": true, \"streaming_write\": false},"
     " \"options\": ["
-    "  {\"name\": \"batch_rows\", \"type\": \"int\", \"default\": 65536, \"minimum\": 1, \"maximum\": 16777216,"
+    "  {\"name\": \"batch_rows\", \"type\": \"int\", \"default\": 131072, \"minimum\": 1, \"maximum\": 16777216,"
     "   \"doc\": \"the most rows of a record batch that is read\", \"unit\": \"rows\"},"
     "  {\"name\": \"layout\", \"type\": \"str\", \"default\": \"records\", \"choices\": [\"records\", \"array\"],"
     "   \"doc\": \"write an array of records, which keeps names and types, or a plain array of one type\"}]}");

@@ -45,7 +45,7 @@ static void document_release(struct FormatPluginBytes *self) {
   self->release = NULL;
 }
 
-static const char OPTIONS[] = "{\"batch_rows\":65536,\"layout\":\"records\"}";
+static const char OPTIONS[] = "{\"batch_rows\":131072,\"layout\":\"records\"}";
 
 /* Begin to read a document with all rows in one batch; returns the status. */
 static int opened(struct FormatPluginFormat *format, struct Document *document, struct ArrowArrayStream *stream,
