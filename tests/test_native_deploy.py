@@ -31,6 +31,9 @@ from raw_flight import (
     put_document,
 )
 
+from flight_server.plugins.loader import Loader
+from flight_server.plugins.source import read
+
 pytestmark = needs_compiler
 
 EXAMPLE = NATIVE / "examples" / "c"
@@ -253,10 +256,11 @@ class TestDeploying:
             assert put_numbers(client)["rows"] == 14
             assert put_numbers(client, batches=1)["rows"] == 2
 
-    def test_it_cannot_be_configured_to_run_in_the_server(self, server_factory, build):
+    @pytest.mark.parametrize("macros", [(), ("NO_MANIFEST",)])
+    def test_it_cannot_be_configured_to_run_in_the_server(self, server_factory, build, macros):
         server = server_factory(**{"plugins.runtime": {"numbers": "in_process"}})
         with connected(server.location) as client:
-            assert Deployment(server, client).rejected(build()) == (
+            assert Deployment(server, client).rejected(build(*macros)) == (
                 "libnumbers.so: plugins.runtime.numbers is in_process, and a native library runs in child processes only:"
                 " set it to process, or leave it out"
             )
@@ -472,3 +476,11 @@ def used(pid):
         fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     return 0.0
+
+
+def test_a_host_without_child_processes_opens_none(build, tmp_path):
+    library = tmp_path / "libnumbers.so"
+    library.write_bytes(build(f'AT_OPEN=fopen("{tmp_path}/mark", "w")'))
+    failure = Loader(timeout_secs=5, compatibility="semver", configs={}).load(read(library, limit_bytes=1 << 20))
+    assert failure.sentence == "libnumbers.so: it is a native library, and there are no child processes for it here"
+    assert not (tmp_path / "mark").exists()
