@@ -91,3 +91,13 @@ def test_a_file_that_changes_under_its_reader_waits_until_it_is_still_again(tmp_
     assert folder.look().scanned.moving == {"x.py"}
     clock.now = 104
     assert set(folder.look().scanned.still) == {"x.py"}
+
+
+def test_a_file_that_comes_to_rest_during_a_look_is_looked_at_at_once(tmp_path, folder, clock):
+    (tmp_path / "x.py").write_text("a = 1")
+    folder.look()
+    times = iter([clock.now + 0.14, clock.now + 0.16])
+    folder._clock = lambda: next(times)  # this look takes its time
+    view = folder.look()
+    assert view.scanned.moving == {"x.py"}
+    assert view.due_secs == 0

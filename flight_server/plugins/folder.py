@@ -84,7 +84,10 @@ class Folder:
                 digest = self._remember(file, found[file], source.sha256)
             still[file] = digest
         self._digests = {file: digest for file, digest in self._digests.items() if file in found}
-        return View(Scanned(still, moving - written, frozenset(written)), sources, self._settler.due(self._clock()))
+        due_secs = self._settler.due(now)
+        if due_secs is not None:  # what came to rest during the look is due, not forgotten
+            due_secs = max(due_secs - (self._clock() - now), 0.0)
+        return View(Scanned(still, moving - written, frozenset(written)), sources, due_secs)
 
     def read(self, file: str) -> Source | Unreadable:
         """Read one plugin of the folder as it is now."""

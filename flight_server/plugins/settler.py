@@ -31,6 +31,9 @@ class Settler:
             self._seen[file] = (self._seen[file][0], now)
 
     def due(self, now: float) -> float | None:
-        """Return in how many seconds the next moving file may be still; None when none moves."""
+        """Return in how many seconds from ``now``, the time of the last scan, the next moving file may be still.
+
+        None when none moves.
+        """
         left = [since + self._settle_secs - now for _, since in self._seen.values()]
         return min((secs for secs in left if secs > 0), default=None)
