@@ -14,6 +14,7 @@ from flight_server.errors import IncompletePut
 from flight_server.host import Host, Writer, refuse_extras_of_native
 from flight_server.incoming import Incoming
 from flight_server.inputs import Input
+from flight_server.plugins.registry import Lease
 from flight_server.selection import Selection, limited
 from flight_server.wire import NATIVE, Side
 from format_plugins.slicing import sliced
@@ -29,8 +30,13 @@ def exchange(
     """Carry out do_exchange; an error in the input ends the output with that error, never with a short document."""
     request = wire.exchange_request(address_of(descriptor))
     with ExitStack() as stack:
-        sink = _sink(host, request.target, stack)
-        source = Input(host, request.source, stack)
+        formats = dict.fromkeys(side.format for side in (request.target, request.source) if side.format != NATIVE)
+        # Together: a plugin that is replaced in this moment must not read as one generation and write as the next.
+        leases = host.registry.lease_together(formats)
+        for lease in leases.values():
+            stack.enter_context(lease)
+        sink = _sink(host, request.target, leases.get(request.target.format))
+        source = Input(host, request.source, leases.get(request.source.format))
         incoming = Incoming(reader, host.limits)
         rows = stack.enter_context(closing(source.open(incoming)))
         selection = Selection.of(rows.schema, request.columns)
@@ -58,9 +64,9 @@ def _telling() -> Iterator[None]:
         raise IncompletePut("the client has gone before the end") from None
 
 
-def _sink(host: Host, side: Side, leases: ExitStack) -> Writer | None:
-    if side.format != NATIVE:
-        return host.writer(side.format, side.options, side.content_encoding, leases)
+def _sink(host: Host, side: Side, lease: Lease | None) -> Writer | None:
+    if lease is not None:
+        return host.writer(lease, side.options, side.content_encoding)
     refuse_extras_of_native(side.options, side.content_encoding)
     return None
 

@@ -24,7 +24,8 @@ def get(host: Host, ticket: flight.Ticket) -> flight.FlightDataStream:
         snapshot = stack.enter_context(host.store.snapshot(request.dataset, request.version))
         selection = Selection.of(snapshot.schema, request.columns)
         if request.format != NATIVE:
-            writer = host.writer(request.format, request.options, request.content_encoding, stack)
+            lease = stack.enter_context(host.registry.lease(request.format))
+            writer = host.writer(lease, request.options, request.content_encoding)
             rows = _rows(snapshot, request, selection)
             return stream(writer.schema, _held(writer.batches(rows, selection.schema), stack.pop_all()), "do_get")
         refuse_extras_of_native(request.options, request.content_encoding)
@@ -87,8 +88,8 @@ def _schema(host: Host, request: GetRequest, snapshot: Snapshot) -> pa.Schema:
     if request.format == NATIVE:
         refuse_extras_of_native(request.options, request.content_encoding)
         return selection.schema
-    with ExitStack() as leases:
-        return host.writer(request.format, request.options, request.content_encoding, leases).schema
+    with host.registry.lease(request.format) as lease:
+        return host.writer(lease, request.options, request.content_encoding).schema
 
 
 def _rows(snapshot: Snapshot, request: GetRequest, selection: Selection) -> Iterator[pa.RecordBatch]:

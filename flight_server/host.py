@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -48,9 +48,9 @@ class Host:
         """Which format each file extension selects now."""
         return self.registry.snapshot.extensions
 
-    def writer(self, format_name: str, options: Mapping[str, Any], encoding: str | None, leases: ExitStack) -> Writer:
-        """Lease the plugin of a payload that will be sent, and check all that can be checked before."""
-        lease = leases.enter_context(self.registry.lease(format_name))
+    def writer(self, lease: Lease, options: Mapping[str, Any], encoding: str | None) -> Writer:
+        """Make ready for a payload that will be sent, and check all that can be checked before."""
+        format_name = lease.metadata.name
         if not lease.metadata.capabilities.write:
             raise Unsupported(f"the format {format_name!r} can be read only, not written")
         check_encoding(encoding)

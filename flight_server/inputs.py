@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,23 +14,25 @@ from flight_server.host import Host, check_encoding, refuse_extras_of_native
 from flight_server.incoming import Incoming
 from flight_server.plugins.registry import Lease
 from flight_server.transcode import Decoded
-from flight_server.wire import NATIVE
 from format_plugins.content_encodings import decode_chunks
 from format_plugins.contract import DataFormat
 
 
 class Input:
-    """What was announced of a stream; all that can be refused before its first byte is refused when this is made."""
+    """What was announced of a stream; all that can be refused before its first byte is refused when this is made.
 
-    def __init__(self, host: Host, side: wire.Side, leases: ExitStack) -> None:
+    ``lease`` is that of the plugin that reads it, None for rows.
+    """
+
+    def __init__(self, host: Host, side: wire.Side, lease: Lease | None) -> None:
         self._host = host
         self._side = side
         self._hint = wire.schema_of(side.schema)
         self._plugin: _Plugin | None = None
-        if side.format == NATIVE:
+        if lease is None:
             refuse_extras_of_native(side.options, side.content_encoding)
         else:
-            self._plugin = _leased(host, side, leases)
+            self._plugin = _readable(host, side, lease)
 
     @property
     def of_document(self) -> bool:
@@ -91,8 +92,7 @@ class _Plugin:
     codec: DataFormat
 
 
-def _leased(host: Host, side: wire.Side, leases: ExitStack) -> _Plugin:
-    lease = leases.enter_context(host.registry.lease(side.format))
+def _readable(host: Host, side: wire.Side, lease: Lease) -> _Plugin:
     if not lease.metadata.capabilities.read:
         raise Unsupported(f"the format {side.format!r} can be written only, not read")
     check_encoding(side.content_encoding)

@@ -15,7 +15,7 @@ from flight_server.host import Host
 from flight_server.incoming import Incoming
 from flight_server.inputs import Input
 from flight_server.store.store import PutTarget, Receipt
-from flight_server.wire import PutRequest, Side
+from flight_server.wire import NATIVE, PutRequest, Side
 
 
 def put(
@@ -28,7 +28,9 @@ def put(
     """Carry out do_put; raises what is wrong, and then nothing has been stored."""
     request = wire.put_request(address_of(descriptor), host.extensions)
     with ExitStack() as leases:
-        source = Input(host, _side(request), leases)
+        side = _side(request)
+        lease = None if side.format == NATIVE else leases.enter_context(host.registry.lease(side.format))
+        source = Input(host, side, lease)
         target = host.store.check_put(request.dataset, request.mode, request.put_id)
         incoming = Incoming(reader, host.limits)
         if target.replay is not None:

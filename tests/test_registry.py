@@ -249,3 +249,31 @@ def test_leases_taken_and_released_by_many_threads_while_it_is_superseded_retire
         for thread in threads:
             thread.join()
         assert space.closed == 1
+
+
+def test_formats_that_are_leased_together_are_of_one_moment(folder):
+    with started(folder, **IN_PROCESS) as manager:
+
+        def deploy(number):
+            for name in ("one", "two"):
+                (folder / f"{name}.py").write_text(lines(f"1.0.{number}", name=name, extensions=()))
+            manager.reload()
+
+        deploy(0)
+        reloads = threading.Thread(target=lambda: [deploy(number) for number in range(1, 20)])
+        reloads.start()
+        versions = set()
+        while reloads.is_alive():
+            leases = manager.registry.lease_together(["one", "two"])
+            versions.add(tuple(lease.metadata.version for lease in leases.values()))
+            for lease in leases.values():
+                lease.release()
+        reloads.join()
+        assert {one == two for one, two in versions} == {True}
+        assert len(versions) > 1
+
+
+def test_nothing_is_held_when_one_of_those_to_be_leased_together_is_unknown(manager):
+    with pytest.raises(UnknownFormat):
+        manager.registry.lease_together(["lines", "nothing"])
+    assert manager.status("lines").leases == 0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
@@ -55,14 +55,27 @@ class Registry:
         Raises ``UnknownFormat`` that names the known formats and the nearest, and says so when a rejected plugin would
         have served it; and ``PluginCrashed`` when its plugin is in quarantine.
         """
+        return self.lease_together([name])[name]
+
+    def lease_together(self, names: Iterable[str]) -> dict[str, Lease]:
+        """Hold what serves ``names`` at one and the same moment; raises as ``lease`` does."""
+        wanted = list(names)
         while True:
             snapshot = self._snapshot
-            generation = snapshot.formats.get(name)
+            leases: dict[str, Lease] = {}
+            for name in wanted:
+                generation = snapshot.formats.get(name)
+                token = generation.hold() if generation is not None else None
+                if generation is None or token is None:
+                    break
+                leases[name] = Lease(generation, token)
+            else:
+                return leases
+            for lease in leases.values():
+                lease.release()
             if generation is None:
                 raise self.unknown(name)
-            token = generation.hold()
-            if token is not None:  # else it was replaced in this moment: there is a newer snapshot
-                return Lease(generation, token)
+            # It was replaced in this moment: there is a newer snapshot.
 
     def unknown(self, name: str) -> UnknownFormat | PluginCrashed:
         """Make the error for a format that is not served."""
