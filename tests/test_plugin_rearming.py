@@ -45,10 +45,10 @@ def manager(folder):
 
 
 def end(thread):
-    """End a thread that runs Python now and then."""
+    """End a thread that runs Python every other second; a second blow too soon would fall on what mourns it."""
     while thread.is_alive():
         ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(SystemExit))
-        thread.join(0.05)
+        thread.join(3)
 
 
 def converges(manager, version):
