@@ -13,7 +13,6 @@ from flight_server.plugins.loader import Loader
 from flight_server.plugins.policy import AllowList
 from flight_server.plugins.scanner import claimed_name
 from flight_server.plugins.source import Source, Unreadable
-from flight_server.plugins.surroundings import Surroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Outcome:
 
 
 class Admission:
-    """Lets plugins in, one at a time. ``allow`` may be replaced."""
+    """Lets plugins in, for any thread. ``allow`` may be replaced."""
 
     def __init__(
         self, loader: Loader, audit: AuditLog, allow: AllowList, *, clock: Callable[[], float] = time.monotonic
@@ -49,11 +48,9 @@ class Admission:
         if not ships and (refusal := self.allow.refusal(source)) is not None:
             return Failure(sentence=refusal)
         self._note("verified", source, ships=ships)
-        before = Surroundings.now()
         loaded = self._loader.load(source)
         if isinstance(loaded, Failure):
             return loaded
-        loaded.left = tuple(before.left_by(Surroundings.now()))
         name = loaded.metadata.name
         if not ships and (refusal := self.allow.refusal_of_name(source, name)) is not None:
             metadata = loaded.metadata

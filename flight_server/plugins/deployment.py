@@ -68,7 +68,9 @@ class Deployment:
         """Return the record after a load: a failure leaves what serves as it is."""
         tried = replace(self, tried=outcome.sha256, load_ms=outcome.took_ms, held=None)
         if isinstance(outcome.result, Failure):
-            return replace(tried, failure=outcome.result, failures=self.failures + 1)
+            # That the same bytes cannot be tried yet is one failure, however often that is found out.
+            waits = outcome.result.again and self.failure is not None and self.failure.again and self.tried == outcome.sha256
+            return replace(tried, failure=outcome.result, failures=self.failures + (not waits))
         return replace(tried.put(outcome.result), failure=None)
 
     def put(self, generation: Generation) -> Deployment:

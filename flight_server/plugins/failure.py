@@ -25,11 +25,15 @@ _FOLDERS = re.compile(r"(?<![\w./])/(?:[^/\s'\":,]+/)+")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """What an operator reads, what the author reads in the log, and what the plugin would have served."""
+    """What an operator reads, what the author reads in the log, and what the plugin would have served.
+
+    ``again``: it could not be tried, so that nothing is known against its bytes, and they are tried again after a while.
+    """
 
     sentence: str
     traceback: str = ""
     metadata: PluginMetadata | None = None
+    again: bool = False
 
 
 class LoadError(Exception):

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import structlog
 
-from flight_server.errors import BadRequest, PluginFailed
+from flight_server.errors import BadRequest, Busy, PluginFailed
 from flight_server.plugins.audit import Event, Transition
 from flight_server.plugins.changes import Change
 from flight_server.plugins.deployment import Deployment, Held
@@ -33,8 +33,8 @@ class Interventions:
     def rollback(self, name: str) -> str:
         """Put the bytes back that served ``name`` before the present ones; return the key of their deployment.
 
-        Raises ``UnknownFormat``, ``PluginCrashed``, ``BadRequest`` when there is nothing to go back to, and
-        ``PluginFailed`` when the earlier bytes do not load any more.
+        Raises ``UnknownFormat``, ``PluginCrashed``, ``BadRequest`` when there is nothing to go back to,
+        ``PluginFailed`` when the earlier bytes do not load any more, and ``Busy`` when they cannot be tried now.
         """
         generation = self._registry.snapshot.formats.get(name)
         key = self._key_of(generation.number) if generation is not None else None
@@ -45,6 +45,8 @@ class Interventions:
             raise BadRequest(f"the plugin {name!r} has no earlier generation to go back to")
         outcome = self._parts.admission.admit(deployment.previous)
         if isinstance(outcome.result, Failure):
+            if outcome.result.again:
+                raise Busy(f"the earlier generation of {name!r} cannot be put back now: {outcome.result.sentence}")
             raise PluginFailed(f"the earlier generation of {name!r} does not load any more: {outcome.result.sentence}")
         # The file's own bytes, put back, are not held against it: they follow the file.
         held: Held = None if outcome.sha256 == deployment.tried else "rolled back"
@@ -105,11 +107,16 @@ class Interventions:
         return self._parts.publisher.publish(deployments) if changed else []
 
     def due_again(self, difference: Difference) -> set[str]:
-        """Return the files whose bytes are to be tried anew: in quarantine, or turned down under settings that changed."""
+        """Return the files whose bytes are to be tried anew.
+
+        In quarantine, turned down under settings that changed, or not tried yet because they could not be.
+        """
         due = set()
         for key, each in self._parts.publisher.ledger.deployments.items():
             is_turned_down = each.failure is not None and not (each.active and each.active.source.sha256 == each.tried)
-            is_other = difference.allow or each.claimed in difference.plugins
+            is_other = (
+                difference.allow or each.claimed in difference.plugins or (each.failure is not None and each.failure.again)
+            )
             if each.followed and (each.held == "quarantined" or (is_turned_down and is_other)):
                 due.add(key)
         return due

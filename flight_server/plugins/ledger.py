@@ -20,6 +20,7 @@ from types import MappingProxyType
 from flight_server.plugins.deployment import Deployment
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.registry import RegistrySnapshot
+from format_plugins.contract import PluginMetadata
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +41,13 @@ class Ledger:
         deployment = self.deployments[key]
         holders = (each for each in map(self.deployments.__getitem__, self.serving) if each.name == deployment.name)
         return deployment.active is not None and any(holder.rank > deployment.rank for holder in holders)
+
+    def is_undisputed(self, key: str, metadata: PluginMetadata) -> bool:
+        """Say whether the plugin of ``key`` could serve as ``metadata`` says without any change for other files."""
+        active = self.deployments[key].active if key in self.deployments else None
+        if active is not None:
+            return (active.metadata.name, active.metadata.extensions) == (metadata.name, metadata.extensions)
+        return metadata.name not in self.snapshot.formats and self.snapshot.extensions.keys().isdisjoint(metadata.extensions)
 
     def generations(self) -> Iterator[tuple[Deployment, Generation]]:
         """Yield what is loaded, whether it serves or waits for a name."""

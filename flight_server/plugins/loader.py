@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,6 +22,7 @@ from flight_server.plugins.generation import Generation
 from flight_server.plugins.passed import Passed
 from flight_server.plugins.plugin_code import LoadedCode
 from flight_server.plugins.source import Source, Unreadable
+from flight_server.plugins.surroundings import Surroundings
 from format_plugins.contract import API_VERSION, PluginMetadata
 from format_plugins.options import OptionError, decode
 
@@ -100,6 +102,7 @@ class Loader:
         self._trusted_dir = trusted_dir
         self._runtimes = runtimes
         self._numbers = itertools.count(1)
+        self._loading = threading.Lock()
 
     def load(self, source: Source | Unreadable) -> Generation | Failure:
         """Load a plugin that does not serve yet; nothing that its code does at load comes through but the result."""
@@ -147,12 +150,18 @@ class Loader:
         return None if self._runtimes is None else self._runtimes.remote_of(metadata.name, ships=ships)
 
     def _loaded(self, source: Source, number: int) -> Generation | Failure:
-        # What went well in the trial may still hang here, where the world is another one.
-        try:
-            return within(self._timeout_secs, lambda: attempt(source, number, self._rules), discard=_discard)
-        except TimeoutError:
-            secs = f"{self._timeout_secs:g} seconds"
-            return Failure(sentence=f"{source.file}: it did not load within the {secs} of plugins.load_timeout_secs")
+        # One at a time: what it leaves in this process is told by a look around before and after.
+        with self._loading:
+            before = Surroundings.now()
+            # What went well in the trial may still hang here, where the world is another one.
+            try:
+                loaded = within(self._timeout_secs, lambda: attempt(source, number, self._rules), discard=_discard)
+            except TimeoutError:
+                secs = f"{self._timeout_secs:g} seconds"
+                return Failure(sentence=f"{source.file}: it did not load within the {secs} of plugins.load_timeout_secs")
+            if isinstance(loaded, Generation):
+                loaded.left = tuple(before.left_by(Surroundings.now()))
+            return loaded
 
 
 def attempt(source: Source, number: int, rules: Rules, witness: Witness | None = None) -> Generation | Failure:

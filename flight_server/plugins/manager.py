@@ -108,6 +108,7 @@ class PluginManager:
         if self._config.enable_hot_reload:
             self._reconciler = Reconciler(self._look, rescan_secs=self._config.rescan_secs)
             self._watcher = Watcher(self._folder, self._reconciler.hint)
+            self._follower.admissions.wake = self._reconciler.hint
             self._reconciler.start()
 
     def stop(self) -> None:
@@ -118,6 +119,7 @@ class PluginManager:
             self._watcher.stop()
         self.children.stop()
         self.nursery.stop()
+        self._follower.close()
         self._reconciler = self._watcher = None
         with self._passing:
             self._parts.keeper.close()
@@ -161,7 +163,7 @@ class PluginManager:
             again = self._interventions.due_again(difference)
             changed = self._interventions.reconfigure(difference) + self._retry_unfollowed(difference)
             if self._config.enable_plugins:
-                changed += self._follower.follow(settled=False, again=again)[0]
+                changed += self._follower.follow_at_once(again=again)
             self._parts.keeper.flush()
             self._sweep()
             fault = self._follower.fault
@@ -236,7 +238,7 @@ class PluginManager:
         if self._watcher is not None:
             self._watcher.follow()
         with self._passing:
-            _, due_secs = self._follower.follow(settled=True)
+            due_secs = self._follower.follow()
             self._sweep()
         return due_secs
 

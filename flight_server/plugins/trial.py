@@ -58,7 +58,8 @@ class Trial:
             try:
                 child = self._nursery.child("trial", plugin=source.file, limits=self._limits)
             except Busy as error:
-                return Failure(sentence=f"{source.file}: it could not be tried: {error}")
+                why = f"it could not be tried: {error}; it is tried again after a while"
+                return Failure(sentence=f"{source.file}: {why}", again=True)
             with child:
                 hearing = _Hearing(child, self._words)
                 outcome = hearing.hold(question, self._timeout_secs)
