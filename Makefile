@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 
-.PHONY: install demo serve test languages lint format docs endurance bench bench-quick bench-native bench-plot bench-peers lock clean
+.PHONY: install demo serve test languages lint format docs endurance reloads bench bench-quick bench-native bench-plot bench-peers lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -45,6 +45,9 @@ docs: $(STAMP) ## write the parts of the documents that are made from the code
 
 endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 200 kills, 64 clients for a minute
 	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m slow -s -p no:cacheprovider $(ARGS)
+
+reloads: $(STAMP) ## 2,000 reloads of plugins, good and bad, twenty a second under 16 streams, with their figures
+	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest tests/test_reload_storm.py -s -p no:cacheprovider $(ARGS)
 
 $(BENCH_STAMP): requirements-bench.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH)
