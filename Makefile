@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 
-.PHONY: install demo serve test languages lint format docs endurance reloads bench bench-quick bench-native bench-plot bench-peers lock clean
+.PHONY: install demo serve test languages lint format docs endurance reloads bench bench-quick bench-runtime bench-native bench-plot bench-peers lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -60,6 +60,9 @@ bench: $(BENCH_STAMP) ## one table: ours against bare servers, libraries and eng
 
 bench-quick: $(BENCH_STAMP) ## the same with less data, in under two minutes; writes nothing
 	$(BENCH)/bin/python tests/benchmarks/bench.py --extent quick $(ARGS)
+
+bench-runtime: $(STAMP) ## what it costs to run plugins in processes of their own, held against the same in the server's
+	$(BIN)/python tests/benchmarks/runtime.py $(ARGS)
 
 bench-native: $(STAMP) ## how fast a plugin in C decodes through the server, held against pyarrow's reader of the same as Arrow IPC
 	$(BIN)/python tests/benchmarks/native_decoding.py $(ARGS)

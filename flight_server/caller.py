@@ -16,11 +16,13 @@ def _stays() -> bool:
 class Caller:
     """``call`` is the method, ``id`` tells calls apart in the log.
 
+    ``feeds`` says that the caller sends what is worked on, and may wait for its outcome before it sends more.
     ``has_gone`` may be asked for as long as the call runs, and by its own thread only: it looks at what dies with the call.
     """
 
     call: str = "nobody's"
     id: str = field(default_factory=lambda: secrets.token_hex(4))
+    feeds: bool = True
     has_gone: Callable[[], bool] = _stays
 
     @classmethod

@@ -83,7 +83,8 @@ class Service(flight.FlightServerBase):
     def _begin(self, context: Context) -> Host:
         """Take note of whose call it is, and return the host for it."""
         call = context.get_middleware(KEY)
+        method = ""
         if isinstance(call, Call):
-            call.peer = context.peer()
+            call.peer, method = context.peer(), call.method
         # The context lives until the last byte of what the call returns is sent.
-        return self._host.called_by(Caller(call.method if isinstance(call, Call) else "", has_gone=context.is_cancelled))
+        return self._host.called_by(Caller(method, feeds=method == "do_exchange", has_gone=context.is_cancelled))

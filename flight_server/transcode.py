@@ -199,10 +199,8 @@ def reading(codec: DataFormat, schema: pa.Schema | None, stream: ByteStream) -> 
 
 def reader_of(batches: Any, schema: pa.Schema | None) -> pa.RecordBatchReader:  # noqa: ANN401 - a BatchStream
     """Make one kind of reader of whatever stream of batches a plugin returned."""
-    # What knows its schema as a reader does goes unwrapped: errors lose what they carry in Arrow's C interface.
-    if isinstance(getattr(batches, "schema", None), pa.Schema) and hasattr(batches, "__next__"):
-        reader: pa.RecordBatchReader = batches
-        return reader
+    if isinstance(batches, pa.RecordBatchReader):
+        return batches
     if hasattr(batches, "__arrow_c_stream__"):
         return pa.RecordBatchReader.from_stream(batches)
     iterator = iter(batches)

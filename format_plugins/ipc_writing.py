@@ -34,7 +34,7 @@ def ipc_pieces(
     Raises ``UnsupportedError`` for what Arrow IPC cannot carry.
     """
     schema = batches.schema
-    _check_dictionaries(schema)
+    check_dictionaries(schema)
     sink = PieceSink()
     with open_writer(sink, schema, options=options) as writer:
         for batch in batches:
@@ -61,7 +61,8 @@ def _write(writer: pa.ipc.RecordBatchStreamWriter | pa.ipc.RecordBatchFileWriter
         raise UnsupportedError(f"{where}{error}", column=column) from error
 
 
-def _check_dictionaries(schema: pa.Schema) -> None:
+def check_dictionaries(schema: pa.Schema) -> None:
+    """Raise ``UnsupportedError`` for what no Arrow IPC stream can carry."""
     for field in schema:
         if _is_dictionary_of_dictionary(field.type):
             raise UnsupportedError(

@@ -75,6 +75,12 @@ ERRORS = ("path", "long", "data", "unsupported", "speechless", "exit", "interrup
 CODES = {"data": "bad_payload", "unsupported": "unsupported"}
 
 
+@pytest.fixture(params=["process", "in_process"])
+def own_server(server_factory, request):
+    """A server that runs the plugin in either way: what clients see is the same."""
+    return server_factory(**{"plugins.default_runtime": request.param})
+
+
 @pytest.fixture
 def evil(own_server):
     """A client of a server that has the plugin, and one dataset."""

@@ -372,9 +372,11 @@ def test_the_environment_has_what_is_listed_and_nothing_else():
         "LC_ALL": "C",
         "PYTHONHASHSEED": "0",
         "PYTHONPATH": "/a:/b",
-        "ARROW_DEFAULT_MEMORY_POOL": "mimalloc",
-        "MIMALLOC_ARENA_RESERVE": "0",
+        "ARROW_DEFAULT_MEMORY_POOL": "system",
         "MALLOC_ARENA_MAX": "2",
+        "MALLOC_MMAP_THRESHOLD_": "33554432",
+        "MALLOC_TRIM_THRESHOLD_": "134217728",
+        "MALLOC_TOP_PAD_": "4194304",
     }
 
 

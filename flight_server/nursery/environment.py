@@ -23,8 +23,16 @@ _KEPT_OF_PYTHON = frozenset(
 #: The second is how the coverage of tests is measured in processes that they start.
 _KEPT_BEGINNINGS = ("LC_", "COVERAGE_")
 
-#: Arrow's memory and libc's are had so that what a process asked for is near to what it holds: reserves would count.
-_ALLOCATORS = {"ARROW_DEFAULT_MEMORY_POOL": "mimalloc", "MIMALLOC_ARENA_RESERVE": "0", "MALLOC_ARENA_MAX": "2"}
+#: Memory is libc's, Arrow's too: what a process asked for is near to what it holds, where others' reserves would count
+#: against its limit, and what one record batch needed serves the next. Fetching it anew from the system for each would
+#: cost more than many a plugin does. What lies idle is given back when a child has nothing to do.
+_ALLOCATORS = {
+    "ARROW_DEFAULT_MEMORY_POOL": "system",
+    "MALLOC_ARENA_MAX": "2",
+    "MALLOC_MMAP_THRESHOLD_": str(32 << 20),
+    "MALLOC_TRIM_THRESHOLD_": str(128 << 20),
+    "MALLOC_TOP_PAD_": str(4 << 20),
+}
 
 
 def environment(own: Mapping[str, str], path: Iterable[str]) -> dict[str, str]:

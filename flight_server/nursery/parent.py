@@ -26,7 +26,14 @@ from flight_server.nursery.messages import MESSAGE_BYTES, Born, Ended, Order, Re
 from flight_server.nursery.sandbox import Protection, Sandbox
 
 #: Imported once for all children, so that a child shares their memory and need not wait for them.
-_PREPARED = ("format_plugins.blocks", "format_plugins.contract", "format_plugins.options", "pyarrow.compute")
+_PREPARED = (
+    "format_plugins.blocks",
+    "format_plugins.contract",
+    "format_plugins.options",
+    "pyarrow.compute",
+    "pyarrow.csv",
+    "pyarrow.parquet",
+)
 #: What an order carries: the connection, standard output, standard error.
 _DESCRIPTORS = 3
 #: Each thread has a stack, which counts as memory whether it is used or not.

@@ -228,6 +228,7 @@ class PluginManager:
             "quarantined": states.count("quarantined"),
             "draining": len(self._parts.drain.waiting()),
             "pinned": len(self._parts.retirement.pinned()),
+            "children": self.children.children,
             "watching": self._watcher is not None and self._watcher.is_watching,
             "folder_error": self._follower.fault,
             "sandbox": self.nursery.protection.as_dict(),

@@ -48,14 +48,15 @@ class RemoteCodec:
         self._turn: Turn | None = None
         self._turn = lender.turn(options, caller)
 
-    def read_batches(self, data: Any) -> RemoteBatches:  # noqa: ANN401 - a buffer
+    def read_batches(self, data: Any) -> pa.RecordBatchReader:  # noqa: ANN401 - a buffer
         """Decode a whole document."""
         return self.read_batches_from_stream(None, ByteStream([data]))
 
-    def read_batches_from_stream(self, schema: pa.Schema | None, stream: ByteStream) -> RemoteBatches:
+    def read_batches_from_stream(self, schema: pa.Schema | None, stream: ByteStream) -> pa.RecordBatchReader:
         """Decode a document; returns when its schema is known."""
         hint = None if schema is None else schema.serialize().to_pybytes()
-        return RemoteBatches(self._stream(), Read(hint, stream.spool_limit_bytes, stream.name), stream)
+        batches = RemoteBatches(self._stream(), Read(hint, stream.spool_limit_bytes, stream.name), stream)
+        return pa.RecordBatchReader.from_batches(batches.schema, batches)
 
     def write_batches(self, batches: pa.RecordBatchReader) -> Iterator[pa.Buffer]:
         """Encode record batches; yields buffers of this process's own memory."""
@@ -143,7 +144,7 @@ class RemoteStream:
 
 
 class RemoteBatches:
-    """The record batches of a document: an iterator that knows their schema, and that Arrow can read from."""
+    """The record batches of a document: an iterator that knows their schema."""
 
     def __init__(self, stream: RemoteStream, order: Read, source: ByteStream) -> None:
         self._stream = stream
@@ -158,10 +159,6 @@ class RemoteBatches:
         """The schema of every batch."""
         return self._reader.schema
 
-    def close(self) -> None:
-        """Go on no more."""
-        self._stream.leave()
-
     def __iter__(self) -> Iterator[pa.RecordBatch]:
         return self
 
@@ -172,6 +169,3 @@ class RemoteBatches:
         if self._stream.has_rest:
             raise BadPayload("there are bytes after the end of the document")
         raise StopIteration
-
-    def __arrow_c_stream__(self, requested_schema: Any = None) -> Any:  # noqa: ANN401 - capsules
-        return pa.RecordBatchReader.from_batches(self.schema, self).__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call] # in the stubs

@@ -19,6 +19,7 @@ class Errands:
     def __init__(self, name: str, *, tick: Errand | None = None, tick_secs: float | None = None) -> None:
         # The only queue that may be put into while the same thread is putting: finalizers run anywhere.
         self._queue: queue.SimpleQueue[Errand | None] = queue.SimpleQueue()
+        self._is_stopped = False
         self._tick = tick
         self._tick_secs = tick_secs
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
@@ -29,13 +30,17 @@ class Errands:
 
     def stop(self) -> None:
         """Do what has been asked for before, and end."""
+        self._is_stopped = True
         if self._thread.ident is not None:
             self._queue.put(None)
             self._thread.join()
 
     def ask(self, errand: Errand) -> None:
-        """Have something done soon; returns at once."""
-        self._queue.put(errand)
+        """Have something done soon; returns at once. After the end it is done now, by whoever asks."""
+        if self._is_stopped:
+            self._carry_out(errand)
+        else:
+            self._queue.put(errand)
 
     def _run(self) -> None:
         ticked_at = time.monotonic()

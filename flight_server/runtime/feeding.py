@@ -9,12 +9,12 @@ from typing import Protocol
 import pyarrow as pa
 
 from flight_server.runtime.units import UnitWriter
-from format_plugins.streams import ByteStream, copy_bytes
+from format_plugins.streams import MIN_CHUNK_BYTES, ByteStream, copy_bytes
 
 
 @dataclass(frozen=True, slots=True)
 class Filled:
-    """How many bytes went into a slot, and how long the unit is that begins with them (0 when none does).
+    """How many bytes went into a slot, from ``start`` on, and how long the unit is that begins with them (0: none does).
 
     ``is_enough`` says that the child has what it waits for, ``is_last`` that nothing follows.
     """
@@ -23,10 +23,13 @@ class Filled:
     total: int
     is_enough: bool
     is_last: bool = False
+    start: int = 0
 
 
 class Input(Protocol):
-    """What there is to be had."""
+    """What there is to be had. ``ahead_bytes`` is how much is put into a slot before it is wanted; 0: a unit."""
+
+    ahead_bytes: int
 
     def fill(self, slot: memoryview, wanted: int) -> Filled:
         """Put the next bytes into ``slot``: of the ``wanted`` ones, or of a unit when that is 0."""
@@ -35,6 +38,8 @@ class Input(Protocol):
 
 class DocumentInput:
     """A document: as much of it as is wanted is waited for, and no more."""
+
+    ahead_bytes = MIN_CHUNK_BYTES
 
     def __init__(self, stream: ByteStream) -> None:
         self._stream = stream
@@ -50,6 +55,8 @@ class DocumentInput:
 class BatchInput:
     """Record batches, each pulled when it is wanted."""
 
+    ahead_bytes = 0
+
     def __init__(self, batches: Iterator[pa.RecordBatch], writer: UnitWriter) -> None:
         self._batches = batches
         self._writer = writer
@@ -62,6 +69,9 @@ class BatchInput:
         if not self._rest:
             if (batch := next(self._batches, None)) is None:
                 return Filled(0, 0, is_enough=True, is_last=True)
+            if (placed := self._writer.into(slot, batch)) is not None:
+                start, size = placed
+                return Filled(size, size, is_enough=True, start=start)
             self._rest = memoryview(self._writer.unit(batch))
             total = len(self._rest)
         piece, self._rest = self._rest[: len(slot)], self._rest[len(slot) :]

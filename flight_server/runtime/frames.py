@@ -66,7 +66,7 @@ class Want(Frame, frozen=True):
 
 
 class Part(Frame, frozen=True):
-    """Bytes in a slot of the ring. The first part of a unit says how long the unit is, the others 0.
+    """``size`` bytes from ``start`` on in a slot of the ring. The first part of a unit says how long it is, the others 0.
 
     ``last`` says that nothing follows; from the server only.
     """
@@ -75,6 +75,7 @@ class Part(Frame, frozen=True):
     size: int
     total: int
     last: bool = False
+    start: int = 0
 
 
 class Credit(Frame, frozen=True):

@@ -27,7 +27,7 @@ class Member:
         self.child = child
         self.link = Link(child.connection)
         self.streams = 0
-        self.idle_since = time.monotonic()
+        self.idle_since = self._begun = time.monotonic()
         self.is_resting = False
         self._is_loaded = False
         self._first: Frame | None = None
@@ -49,7 +49,8 @@ class Member:
         """Wait until it has loaded its plugin. Raises ``TimeoutError``, ``LinkClosed`` and ``LinkError``."""
         if self._is_loaded:
             return Loaded()
-        deadline = time.monotonic() + secs
+        # From its birth on: one that was forked ahead has had time.
+        deadline = self._begun + secs
         frame, self._first = self._first, None
         while frame is None:
             if time.monotonic() >= deadline:
@@ -73,6 +74,10 @@ class Member:
             return False
         return self._first is None or not self._is_loaded
 
+    def is_late(self, secs: float) -> bool:
+        """Say whether it should have loaded its plugin by now, and has not said so."""
+        return not self._is_loaded and time.monotonic() - self._begun > secs and self.is_well and self._first is None
+
     def is_worn(self, *, streams: int, grown_bytes: int, cpu_secs: float) -> bool:
         """Say whether it has served, grown or worked more than this."""
         memory_bytes, cpu = self._used()
@@ -95,6 +100,7 @@ class Member:
     def close(self) -> None:
         """Kill it, and let go of all that the server holds of it."""
         self.child.close()
+        self.ring.close()
         if self._descriptor >= 0:
             os.close(self._descriptor)
             self._descriptor = -1

@@ -212,8 +212,14 @@ class Pool:
         now = time.monotonic()
         with self._changed:
             for crew in self._crews:
-                while len(crew.idle) > 1 and now - crew.idle[0].idle_since > self._config.child_idle_secs:
-                    self._end(crew.idle.popleft())
-                for member in crew.idle:
-                    if now - member.idle_since > _REST_SECS:
+                for member in list(crew.idle):
+                    idle_secs = now - member.idle_since
+                    # What has worked has grown by it: one that waits for long is a new one.
+                    is_over = idle_secs > self._config.child_idle_secs and (member.streams or len(crew.idle) > 1)
+                    if is_over or member.is_late(self.load_timeout_secs):
+                        crew.idle.remove(member)
+                        self._end(member)
+                    elif idle_secs > _REST_SECS:
                         member.rest()
+                if not crew.idle:
+                    self.ask(partial(self._keep_one, crew))

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -92,7 +92,7 @@ class Port:
             part = self._parts.popleft()
             self._due = 0 if part.last else self._due - part.size
             piece = pa.allocate_buffer(part.size)
-            copy_bytes(self._ring.slot("in", part.slot)[: part.size], memoryview(piece))
+            copy_bytes(self._ring.slot("in", part.slot)[part.start : part.start + part.size], memoryview(piece))
             self.send(Credit(part.slot))
             return piece, part
 
@@ -110,18 +110,31 @@ class Port:
         self._due = 0
         return pieces[0] if len(pieces) == 1 else pa.py_buffer(b"".join(pieces))
 
+    def place(self, write: Callable[[memoryview], tuple[int, int] | None]) -> bool:
+        """Send a unit that ``write`` puts into a slot, and says where in it; return False when it does not."""
+        slot = self._slot()
+        if (placed := write(self._ring.slot("out", slot))) is None:
+            self._free.append(slot)
+            return False
+        start, size = placed
+        self.send(Part(slot, size, size, start=start))
+        return True
+
     def put(self, unit: Any) -> None:  # noqa: ANN401 - anything with the buffer protocol
         """Send a unit of output; waits while the server has not taken what came before."""
         view = memoryview(unit).cast("B")
         total = len(view)
         while view:
-            while not self._free:
-                self._take(self._frame())
-            slot = self._free.pop()
+            slot = self._slot()
             size = min(len(view), SLOT_BYTES)
             copy_bytes(view[:size], self._ring.slot("out", slot)[:size])
             self.send(Part(slot, size, total))
             view, total = view[size:], 0
+
+    def _slot(self) -> int:
+        while not self._free:
+            self._take(self._frame())
+        return self._free.pop()
 
     def _take(self, frame: Any) -> None:  # noqa: ANN401 - a frame of the server
         if isinstance(frame, Part):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import mmap
 import os
+from contextlib import suppress
 from typing import Literal, Self, TypeAlias
 
 #: In each direction. One slot holds a record batch as the server cuts them, with its head.
@@ -50,3 +51,9 @@ class Ring:
     def rest(self) -> None:
         """Give the memory back to the system; what is written next is had anew."""
         self._map.madvise(mmap.MADV_REMOVE)
+
+    def close(self) -> None:
+        """Let go of the memory; what still looks at a slot keeps it until it goes."""
+        self._view.release()
+        with suppress(BufferError):
+            self._map.close()

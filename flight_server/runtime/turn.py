@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from flight_server.caller import Caller
-from flight_server.errors import IncompletePut, LimitExceeded, PluginFailed, PluginTimeout
+from flight_server.errors import IncompletePut, PluginFailed, PluginTimeout
 from flight_server.plugins.failure import SENTENCE_CHARS, TRACEBACK_CHARS
 from flight_server.runtime.failing import is_harmless
 from flight_server.runtime.feeding import Input
@@ -16,12 +16,13 @@ from flight_server.runtime.frames import Credit, Ended, Failed, Frame, Open, Ope
 from flight_server.runtime.link import LinkError
 from flight_server.runtime.member import Member
 from flight_server.runtime.ring import SLOT_BYTES, SLOTS
+from flight_server.runtime.units import unit_bytes
 from format_plugins.streams import copy_bytes
 
+#: An input that took longer than this may take long again.
+_QUICK_SECS = 0.005
 #: How often it is asked whether the client is still there.
 _ATTENTION_SECS = 0.25
-#: A record batch as a message is longer than its data, by its head and by dictionaries: this much and twice the data at most.
-_HEAD_BYTES = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,9 @@ class Turn:
         self._free = list(range(SLOTS))
         self._input: Input | None = None
         self._has_input = False
+        # Never when the caller may wait for the outcome of what it has sent before it sends more.
+        self._runs_ahead = not caller.feeds
+        self._is_quick = True
         self._wanted: int | None = None
         self._unit: pa.Buffer | None = None
         self._filled = 0
@@ -95,9 +99,7 @@ class Turn:
                 if (unit := self._taken(frame)) is not None:
                     return unit
             elif isinstance(frame, Want):
-                if not self._has_input or self._wanted is not None or frame.size < 0:
-                    raise LinkError("it wants what there is not")
-                self._wanted = frame.size
+                self._want(frame.size)
             elif isinstance(frame, Credit):
                 if frame.slot in self._free or not 0 <= frame.slot < SLOTS:
                     raise LinkError("it gives back what it has not")
@@ -108,12 +110,25 @@ class Turn:
             else:
                 raise LinkError("a word in the wrong place")
 
+    def _want(self, size: int) -> None:
+        """Take note of what the child wants; it may have crossed with what it was given before it asked."""
+        is_crossed = self._runs_ahead and self._input is not None
+        if size < 0 or (not is_crossed and (self._wanted is not None or not self._has_input)):
+            raise LinkError("it wants what there is not")
+        if self._has_input:
+            self._wanted = max(size, self._wanted or 0)
+
+    @property
+    def _may_run_ahead(self) -> bool:
+        """Whether the child may be given more than it has asked for: nothing that is ready shall wait for the input."""
+        return self._runs_ahead and self._has_input and self._is_quick
+
     def _frame(self) -> Frame:
         """Return the child's next frame; feed it while it waits for that."""
         while True:
             frame: Frame | None = self._link.receive(0)
             if frame is None:
-                if self._wanted is not None and self._free:
+                if self._free and (self._wanted is not None or self._may_run_ahead):
                     self._feed(self._wanted)
                     continue
                 frame = self._awaited()
@@ -139,34 +154,33 @@ class Turn:
             raise IncompletePut("the client has gone before the end")
         return None
 
-    def _feed(self, wanted: int) -> None:
-        """Put what the child waits for into one slot; the input may take its time, which is not the child's."""
+    def _feed(self, wanted: int | None) -> None:
+        """Put what the child waits for into one slot, or what it will ask for next; the input's time is not the child's."""
         if self._input is None:
             raise LinkError("it wants what there is not")
         slot = self._free.pop()
-        filled = self._input.fill(self._ring.slot("in", slot), wanted)
+        began = time.monotonic()
+        filled = self._input.fill(self._ring.slot("in", slot), self._input.ahead_bytes if wanted is None else wanted)
+        self._is_quick = time.monotonic() - began < _QUICK_SECS
         self._has_input = not filled.is_last
-        self._wanted = None if filled.is_enough else max(wanted - filled.size, 0)
-        self._link.send(Part(slot, filled.size, filled.total, filled.is_last))
+        self._wanted = None if filled.is_enough else max((wanted or 0) - filled.size, 0)
+        self._link.send(Part(slot, filled.size, filled.total, filled.is_last, filled.start))
         self._waited = 0.0
 
     def _taken(self, part: Part) -> pa.Buffer | None:
         """Copy a part out of the ring; return the unit that it completes."""
         if self._unit is None:
-            if part.total > 2 * self._bounds.batch_bytes + _HEAD_BYTES:
-                raise LimitExceeded(
-                    f"the plugin made a record batch of {part.total:,} bytes; "
-                    f"limits.batch_bytes allows {self._bounds.batch_bytes:,}"
-                )
-            if part.total <= 0:
-                raise LinkError("a unit without a length")
+            if not 0 < part.total <= unit_bytes(self._bounds.batch_bytes):
+                raise LinkError("a unit that is too long, or has no length")
             self._unit, self._filled = pa.allocate_buffer(part.total), 0
         elif part.total:
             raise LinkError("a unit within a unit")
-        if not 0 < part.size <= min(SLOT_BYTES, self._unit.size - self._filled) or not 0 <= part.slot < SLOTS or part.last:
+        end = part.start + part.size
+        fits = 0 < part.size <= self._unit.size - self._filled and 0 <= part.start < end <= SLOT_BYTES
+        if not fits or not 0 <= part.slot < SLOTS or part.last:
             raise LinkError("a part that does not fit")
         target = memoryview(self._unit)[self._filled : self._filled + part.size]
-        copy_bytes(self._ring.slot("out", part.slot)[: part.size], target)
+        copy_bytes(self._ring.slot("out", part.slot)[part.start : end], target)
         self._link.send(Credit(part.slot))
         self._filled += part.size
         if self._filled < self._unit.size:

@@ -10,17 +10,28 @@ from pyarrow import ipc
 
 from format_plugins import ipc_layout
 from format_plugins.ipc_messages import read_options
+from format_plugins.ipc_writing import check_dictionaries
 from format_plugins.kinds import holds
-from format_plugins.slicing import MAX_BATCH_ROWS
+from format_plugins.slicing import MAX_BATCH_ROWS, data_bytes
 
 _PREFIX = struct.Struct("<II")
 _CONTINUATION = 0xFFFFFFFF
 
+_HEAD_BYTES = 1 << 20
+#: A schema that is longer is not written anew for each batch.
+_SMALL_BYTES = 16 << 10
+
+
+def unit_bytes(batch_bytes: int) -> int:
+    """Return how long the unit of a record batch may be that has at most ``batch_bytes``: it has a head, and dictionaries."""
+    return 2 * batch_bytes + _HEAD_BYTES
+
 
 class UnitWriter:
-    """Turns record batches of one schema into units."""
+    """Turns record batches of one schema into units. Raises ``UnsupportedError`` for a schema that Arrow IPC has no way for."""
 
     def __init__(self, schema: pa.Schema) -> None:
+        check_dictionaries(schema)
         self.schema = schema.serialize()
         self._sink: _Sink | None = None
         if any(holds(kind, pa.types.is_dictionary) for kind in schema.types):
@@ -28,6 +39,19 @@ class UnitWriter:
             self._sink = _Sink(skip=self.schema.size)
             sink = pa.PythonFile(self._sink, mode="w")  # type: ignore[arg-type] # the stubs want more than Arrow does
             self._writer = ipc.new_stream(sink, schema)
+
+    def into(self, slot: memoryview, batch: pa.RecordBatch) -> tuple[int, int] | None:
+        """Write the messages of the next batch where they are to be: into ``slot``. Return where they begin, and their length.
+
+        None when that cannot be, because there are dictionaries or there is too little room; then nothing was written.
+        """
+        start = self.schema.size
+        if self._sink is not None or start > _SMALL_BYTES or start + data_bytes(batch) > len(slot):
+            return None
+        sink = pa.FixedSizeBufferWriter(pa.py_buffer(slot))
+        # What is written is a stream of its own, which begins with the schema; that much is passed over.
+        ipc.new_stream(sink, batch.schema).write_batch(batch)
+        return start, sink.tell() - start
 
     def unit(self, batch: pa.RecordBatch) -> pa.Buffer:
         """Return the messages of the next batch."""

@@ -11,6 +11,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from flight_server.runtime.failing import told
 from flight_server.runtime.frames import Ended, Failed, Loaded, Open, Opened, Read, Setup
 from flight_server.runtime.port import Document, Gathered, Port
 from flight_server.runtime.ring import Ring
-from flight_server.runtime.units import UnitReader, UnitWriter
+from flight_server.runtime.units import UnitReader, UnitWriter, unit_bytes
 from flight_server.transcode import reader_of, reading
 from format_plugins.contract import DataFormat
 from format_plugins.slicing import data_bytes
@@ -107,7 +108,12 @@ class _Worker:
         self._port.put(writer.schema)
         for batch in reader:
             self._check(batch, reader.schema)
-            self._port.put(writer.unit(batch))
+            if self._port.place(partial(writer.into, batch=batch)):
+                continue
+            unit = writer.unit(batch)
+            self._check_size(unit.size, unit_bytes(self._batch_bytes))
+            self._port.put(unit)
+            del unit
         return bool(stream.read(1))
 
     def _check(self, batch: pa.RecordBatch, schema: pa.Schema) -> None:
@@ -118,7 +124,10 @@ class _Worker:
             batch.validate()  # what is out of its buffers' range would be memory of this process
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
             raise PluginFailed(f"the plugin made a record batch that is not valid Arrow data: {error}") from None
-        if (size := data_bytes(batch)) > self._batch_bytes:
+        self._check_size(data_bytes(batch), self._batch_bytes)
+
+    def _check_size(self, size: int, limit: int) -> None:
+        if size > limit:
             raise LimitExceeded(f"the document decodes to a record batch of {size:,} bytes; limits.batch_bytes allows less")
 
     def _write(self, codec: DataFormat, schema: bytes) -> bool:

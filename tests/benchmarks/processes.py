@@ -86,14 +86,15 @@ def running(command, **settings):
 
 
 @contextlib.contextmanager
-def ours(folder):
-    """This project's server with a new store in ``folder`` and its own defaults."""
+def ours(folder, **overrides):
+    """This project's server with a new store in ``folder`` and its own defaults, but for ``overrides``."""
     settings = {
         "server.location": "grpc://127.0.0.1:0",
         "server.drain_timeout_secs": 1,
         "store.path": folder / "store",
         "plugins.plugin_dir": folder / "plugins",
         "log.level": "error",
+        **overrides,
     }
     command = [sys.executable, "-m", "flight_server", "serve"]
     for name, value in settings.items():
