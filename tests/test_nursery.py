@@ -107,6 +107,20 @@ def test_a_crash_for_want_of_memory_is_told_as_such(nursery):
     assert end.sentence.startswith("was killed by SIGABRT, most likely out of memory (plugins.limits.memory_bytes allows")
 
 
+def test_memory_that_is_given_back_is_had_again_without_the_kernel(nursery):
+    text = """
+import resource
+import pyarrow as pa
+for faults in range(2):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(100):
+        pa.FixedSizeBufferWriter(pa.allocate_buffer(1 << 20)).write(bytes(1 << 20))
+say(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+    with start(nursery, text) as child:
+        assert int(hear(child)) < 100 * (1 << 20) / 4096 / 4
+
+
 def test_memory_that_is_shared_is_bounded_too(nursery):
     with start(nursery, "import mmap\ntry: mmap.mmap(-1, 4 << 30)\nexcept OSError as error: say(error)") as child:
         assert "Cannot allocate memory" in hear(child)
