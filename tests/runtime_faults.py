@@ -44,6 +44,11 @@ def wrong_kind(): frame("Loaded", None); sleep()
 def no_kind(): frame("Nonsense", 1); sleep()
 def wrong_types(): frame("Part", "a", None, [], 7); sleep()
 def credit(): frame("Credit", 3); frame("Credit", 3); sleep()
+def greedy():
+    while True: frame("Want", 100)
+def drips():
+    frame("Part", 0, 1, 1_000_000, False)
+    while True: time.sleep(0.05); frame("Part", 0, 1, 0, False)
 def negative(): frame("Want", -5); sleep()
 def early_end(): frame("Part", 0, 10, 100, False); frame("Ended", False); sleep()
 def long_frame(): os.write(3, struct.pack(">I", 1 << 31)); sleep()

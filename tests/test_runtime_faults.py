@@ -29,7 +29,7 @@ FLOODS = ("flood", "arrow_flood")
 BOMBS = ("bomb", "native_bomb")
 RUBBISH = (
     "wrong_slot", "negative_slot", "huge_unit", "long_part", "empty_part", "unit_in_unit", "wrong_kind", "no_kind",
-    "wrong_types", "credit", "negative", "early_end", "long_frame", "noise",
+    "wrong_types", "credit", "greedy", "negative", "early_end", "long_frame", "noise",
 )  # fmt: skip
 DOCUMENT = b"tea\n" * 100
 
@@ -109,6 +109,12 @@ def test_who_hangs_is_ended_after_its_time(client, do, call, at):
     waits_for = {"read": "batch", "write": "bytes", "create": "answer"}[at]
     assert code == "plugin_timeout"
     assert f"no {waits_for} for 1 s (plugins.limits.batch_timeout_secs)" in message
+    serves(client)
+
+
+@pytest.mark.parametrize(("call", "at"), CALLS[:2])
+def test_who_hands_over_bits_of_nothing_whole_is_ended_as_well(client, call, at):
+    assert failure(lambda: call(client, "drips", at))[0] == "plugin_timeout"
     serves(client)
 
 

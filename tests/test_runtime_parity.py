@@ -11,6 +11,7 @@ from plugin_samples import lines, started
 from flight_server.config import LimitsConfig
 from flight_server.errors import ServerError
 from flight_server.transcode import Decoded, encoded
+from format_plugins.streams import SPOOL_MEMORY_BYTES
 
 SHIPPED = Path(str(files("format_plugins.builtin")))
 FORMATS = ("csv", "json", "ndjson", "parquet", "arrow_file", "arrow_stream", "tsv")
@@ -136,6 +137,13 @@ def test_a_row_longer_than_a_slot_of_the_ring_goes_both_ways(managers):
     assert there == here
     there, here = both(managers, lambda manager: read(manager, "lines", here, size=1 << 20))
     assert there.equals(here)
+
+
+def test_a_document_that_must_be_spooled_to_disk_is_read_in_a_process_too(managers):
+    table = pa.table({"number": pa.array(range(5_000_000), pa.int64())})
+    document = written(managers["in_process"], "arrow_file", table)
+    assert len(document) > SPOOL_MEMORY_BYTES
+    assert read(managers["process"], "arrow_file", document, size=1 << 20).equals(table)
 
 
 def test_the_description_of_options_is_the_same(managers):

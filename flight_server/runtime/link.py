@@ -107,4 +107,4 @@ class Link:
                 raise LinkClosed from None
             del self._outgoing[:sent]
         if len(self._outgoing) > _UNREAD_BYTES:
-            raise LinkError("it reads nothing")
+            raise LinkError("frames, and read none")

@@ -95,7 +95,9 @@ class Pool:
         with self._changed:
             while (member := self._idle(crew)) is None and not self._reserved(crew):
                 left = deadline - time.monotonic()
-                if self._is_stopped or left <= 0:
+                if self._is_stopped:
+                    raise Busy("the processes for plugins have ended: the server stops")
+                if left <= 0:
                     raise Busy(f"all {self._config.max_children} processes for plugins (plugins.max_children) are at work")
                 self._changed.wait(left)
             crew.at_work += 1

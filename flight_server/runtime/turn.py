@@ -53,9 +53,12 @@ class Turn:
         self._runs_ahead = not caller.feeds
         self._is_quick = True
         self._wanted: int | None = None
+        #: How many wishes in a row have met with what was given before they came.
+        self._crossed = 0
         self._unit: pa.Buffer | None = None
         self._filled = 0
         self._waited = 0.0
+        self._looked_at = time.monotonic()
         #: Whether the child can serve another stream, and whether the codec is made and not used.
         self.is_over = self.is_fresh = False
         self.has_rest = False
@@ -89,6 +92,7 @@ class Turn:
         """Have the child decode or encode what ``source`` has."""
         self.doing, self._waits_for = ("in read_batches", "batch") if isinstance(order, Read) else ("in write_batches", "bytes")
         self._input, self._has_input, self.is_fresh = source, True, False
+        self._waited = 0.0
         self._link.send(order)
 
     def unit(self) -> pa.Buffer | None:
@@ -102,7 +106,7 @@ class Turn:
                 self._want(frame.size)
             elif isinstance(frame, Credit):
                 if frame.slot in self._free or not 0 <= frame.slot < SLOTS:
-                    raise LinkError("it gives back what it has not")
+                    raise LinkError("a slot back that it had not")
                 self._free.append(frame.slot)
             elif isinstance(frame, Ended) and self._unit is None and self._input is not None:
                 self.is_over, self.has_rest = True, frame.has_rest
@@ -112,9 +116,9 @@ class Turn:
 
     def _want(self, size: int) -> None:
         """Take note of what the child wants; it may have crossed with what it was given before it asked."""
-        is_crossed = self._runs_ahead and self._input is not None
-        if size < 0 or (not is_crossed and (self._wanted is not None or not self._has_input)):
-            raise LinkError("it wants what there is not")
+        self._crossed += self._wanted is not None or not self._has_input
+        if size < 0 or self._input is None or self._crossed > (SLOTS if self._runs_ahead else 0):
+            raise LinkError("a wish for input that there is not")
         if self._has_input:
             self._wanted = max(size, self._wanted or 0)
 
@@ -132,37 +136,42 @@ class Turn:
                     self._feed(self._wanted)
                     continue
                 frame = self._awaited()
+            self._check_patience()
             if frame is None:
                 continue
-            self._waited = 0.0
             if isinstance(frame, Failed):
                 self.is_over, self.trace = is_harmless(frame), frame.trace[-TRACEBACK_CHARS:]
                 raise Refusal(frame)
             return frame
 
     def _awaited(self) -> Frame | None:
-        """Wait for the child, which has all that it asked for, and for no longer than it may take."""
+        """Wait for the child, which has all that it asked for."""
         began = time.monotonic()
         left = self._bounds.timeout_secs - self._waited
         frame: Frame | None = self._link.receive(min(left, _ATTENTION_SECS))
-        if frame is not None:
-            return frame
         self._waited += time.monotonic() - began
+        return frame
+
+    def _check_patience(self) -> None:
+        """Go on no longer than the child may take without taking anything in or giving anything out, or the client stays."""
         if self._waited >= self._bounds.timeout_secs:
             raise self._late()
-        if self.caller.has_gone():
-            raise IncompletePut("the client has gone before the end")
-        return None
+        now = time.monotonic()
+        if now - self._looked_at >= _ATTENTION_SECS:
+            self._looked_at = now
+            if self.caller.has_gone():
+                raise IncompletePut("the client has gone before the end")
 
     def _feed(self, wanted: int | None) -> None:
         """Put what the child waits for into one slot, or what it will ask for next; the input's time is not the child's."""
         if self._input is None:
-            raise LinkError("it wants what there is not")
+            raise LinkError("a wish for input that there is not")
         slot = self._free.pop()
         began = time.monotonic()
         filled = self._input.fill(self._ring.slot("in", slot), self._input.ahead_bytes if wanted is None else wanted)
         self._is_quick = time.monotonic() - began < _QUICK_SECS
         self._has_input = not filled.is_last
+        self._crossed = 0
         self._wanted = None if filled.is_enough else max((wanted or 0) - filled.size, 0)
         self._link.send(Part(slot, filled.size, filled.total, filled.is_last, filled.start))
         self._waited = 0.0
@@ -186,6 +195,7 @@ class Turn:
         if self._filled < self._unit.size:
             return None
         unit, self._unit = self._unit, None
+        self._waited = 0.0
         return unit
 
     def _late(self) -> PluginTimeout:
