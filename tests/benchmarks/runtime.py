@@ -108,7 +108,7 @@ def measured(rows, folder, pairs):
         for name in FORMATS:
             yield first_byte(name, sides, pairs * 10)
         yield idle_memory(sides[0])
-        yield scaling(process.location, folder, pairs)
+        yield scaling(process, folder, pairs)
 
 
 def putting(path):
@@ -139,9 +139,10 @@ def compared(name, amount, work, sides, pairs):
             one[side] = (amount / timed(lambda side=side: work(side.client)), side.processor_secs() - before)
         secs.append(tuple(one[side][0] for side in sides))
         processor.append(tuple(max(one[side][1], 1 / TICKS) * 1000 for side in sides))
-    yield of_pairs(Case(part="throughput", name=name, against=IN_PROCESS, amount=amount, target=SLOWER), secs, peak_mb=0)
+    peak_mb = sides[0].server.peak_mb()
+    yield of_pairs(Case(part="throughput", name=name, against=IN_PROCESS, amount=amount, target=SLOWER), secs, peak_mb=peak_mb)
     case = Case(part="processor time", name=f"{name}, processor time", against=IN_PROCESS, amount=amount, unit="ms")
-    yield of_pairs(case, processor, peak_mb=0, less_is_better=True)
+    yield of_pairs(case, processor, peak_mb=peak_mb, less_is_better=True)
 
 
 def first_byte(name, sides, times):
@@ -161,7 +162,7 @@ def first_byte(name, sides, times):
     found = [tuple(once(side) for side in sides) for _ in range(times)]
     target = Target(of="ours", most=15)
     case = Case(part="first byte", name=f"{name} first byte", against=IN_PROCESS, amount=1, unit="ms", target=target)
-    return of_pairs(case, found, peak_mb=0, less_is_better=True)
+    return of_pairs(case, found, peak_mb=sides[0].server.peak_mb(), less_is_better=True)
 
 
 def idle_memory(side):
@@ -171,16 +172,16 @@ def idle_memory(side):
     size = max(private_mb(pid) for pid in children(side.pid))
     target = Target(of="ours", most=10)
     case = Case(part="memory", name="private memory of an idle child", against="itself", amount=1, unit="MB", target=target)
-    return of_pairs(case, [(size, size)], peak_mb=0)
+    return of_pairs(case, [(size, size)], peak_mb=side.server.peak_mb())
 
 
-def scaling(location, folder, pairs):
+def scaling(server, folder, pairs):
     """How much more two streams of a plugin in plain Python do than one."""
     document = folder / "document.slow"
     document.write_bytes(bytes(24 << 20))
 
     def put(number):
-        with flight_client.connect(location) as client:
+        with flight_client.connect(server.location) as client:
             client.put(f"slow{number}", document, format="slow", mode="replace")
 
     def together(count):
@@ -191,7 +192,7 @@ def scaling(location, folder, pairs):
     found = [(2 / timed(lambda: together(2)), 1 / timed(lambda: together(1))) for _ in range(max(pairs // 2, 3))]
     target = Target(of="ratio", least=1.7)
     case = Case(part="scaling", name="plain Python, two streams", against="one stream", amount=1, unit="docs/s", target=target)
-    return of_pairs(case, found, peak_mb=0)
+    return of_pairs(case, found, peak_mb=server.peak_mb())
 
 
 def children(server):
