@@ -119,3 +119,10 @@ def test_config_check_says_good_or_why_not(tmp_path):
 def test_config_show_prints_what_would_be_used():
     result = CliRunner().invoke(main, ["config", "show", "--set", "store.path=/x"])
     assert yaml.safe_load(result.output)["store"]["path"] == "/x"
+
+
+def test_off_is_a_word_and_false_a_boolean(tmp_path):
+    path = tmp_path / "flight.yaml"
+    path.write_text("plugins: {sandbox: off, version_compatibility: off, enable_plugins: False}\n")
+    plugins = load(path, {}).plugins
+    assert (plugins.sandbox, plugins.version_compatibility, plugins.enable_plugins) == ("off", "off", False)
