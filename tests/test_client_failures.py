@@ -1,5 +1,6 @@
 """What the client raises when something goes wrong, and that nothing half done stays behind."""
 
+import os
 import pickle
 import signal
 import subprocess
@@ -170,6 +171,7 @@ def test_a_server_that_does_not_answer_in_time_is_not_waited_for(own_server):
         client.health()
         own_server.process.send_signal(signal.SIGSTOP)
         try:
+            os.waitid(os.P_PID, own_server.process.pid, os.WSTOPPED)  # its threads go on for a moment
             with pytest.raises(errors.DeadlineExceeded):
                 client.health()
         finally:

@@ -205,6 +205,7 @@ def test_a_state_folder_that_cannot_be_made_is_told_and_plugins_serve_all_the_sa
 
 def test_a_state_folder_that_goes_away_is_told_once_and_taken_up_again(run, folder, state_dir):
     with capture_logs() as logs, run() as manager:
+        manager.reload()  # what it keeps from its start is written
         shutil.rmtree(state_dir)
         state_dir.write_text("a file in the way")
         for version in ("1.0.0", "2.0.0"):

@@ -25,7 +25,7 @@ from flight_server.plugins.source import read
 from flight_server.plugins.trial import Trial
 
 LIMITS = PluginLimits(memory_bytes=512 << 20)
-RULES = Rules(compatibility="semver", configs={})
+RULES = Rules(compatibility="semver", options_of=lambda _name: None)
 PRESENT = sandbox_files.version()
 
 

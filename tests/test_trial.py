@@ -22,7 +22,7 @@ from flight_server.plugins.source import read
 from flight_server.plugins.trial import Trial
 
 LIMITS = PluginLimits(memory_bytes=256 << 20)
-RULES = Rules(compatibility="semver", configs={})
+RULES = Rules(compatibility="semver", options_of=lambda _name: None)
 
 PLUGIN = """
 import os, time, ctypes
@@ -255,14 +255,53 @@ def test_a_crash_comes_with_the_line_of_the_plugin_and_none_of_the_hosts(trial):
 
 
 def test_a_configuration_that_is_wrong_is_told_with_its_key(trial):
-    rules = Rules(compatibility="semver", configs={"sample": {"sise": 7}})
+    rules = Rules(compatibility="semver", options_of={"sample": {"sise": 7}}.get)
     assert "unknown key 'plugins.plugin_configs.sample.sise'; did you mean 'size'" in trial(plugin(), rules=rules).sentence
 
 
 def test_configured_options_reach_the_trial(trial):
-    rules = Rules(compatibility="semver", configs={"sample": {"size": 7}})
+    rules = Rules(compatibility="semver", options_of={"sample": {"size": 7}}.get)
     text = plugin(**{"lambda options: Codec()": "lambda options: os._exit(options.size)"})
     assert "it ended with code 7 in create_format()" in trial(text, rules=rules).sentence
+
+
+#: Looks through all that the plugin's process has in memory, as far as Python shows it.
+LOOK = """
+def look():
+    import gc, sys
+    frame, found = sys._getframe(), gc.get_objects()
+    while frame:
+        found += frame.f_locals.values()
+        frame = frame.f_back
+    seen = [each for each in found if type(each) is dict for each in each.values()] + found
+    assert not any(type(each) is str and each == "-".join(("hunter", SECRET)) for each in seen), "a secret was seen"
+"""
+
+
+@pytest.mark.parametrize(
+    ("secret", "moment", "is_seen"),
+    [
+        ("of another", {"class Options": "look()\nclass Options"}, False),
+        ("of another", {"lambda options: Codec()": "lambda options: (look(), Codec())[1]"}, False),
+        ("its own", {"class Options": "look()\nclass Options"}, False),
+        ("its own", {"lambda options: Codec()": "lambda options: (look(), Codec())[1]"}, True),
+    ],
+)
+def test_options_reach_only_the_plugin_that_they_are_for_and_only_once_it_has_said_who_it_is(trial, secret, moment, is_seen):
+    configs = {"sample": {"word": "hunter-its own"}, "other": {"word": "hunter-of another"}}
+    text = plugin(first=LOOK.replace("SECRET", repr(secret)), **{"size: int = 1": "word: str = ''", **moment})
+    if "class Options" in moment:
+        text = text.replace("@dataclass(frozen=True)\nlook()", "look()\n@dataclass(frozen=True)")
+    failure = trial(text, rules=Rules(compatibility="semver", options_of=configs.get))
+    assert ("a secret was seen" in failure.sentence) if is_seen else (failure is None)
+
+
+def test_a_plugin_that_asks_for_the_options_of_a_second_one_is_ended(trial):
+    ask = "from flight_server.plugins.candidate import Wish; import msgspec, socket\n"
+    ask += "from flight_server.nursery import frames; frames.send(socket.socket(fileno=3), msgspec.msgpack.encode(Wish('other')))"
+    rules = Rules(compatibility="semver", options_of={"other": {"word": "secret"}}.get)
+    failure = trial(plugin(**{"lambda options: Codec()": f"lambda options: exec({ask!r})"}), rules=rules)
+    assert "it wrote on its connection to the server" in failure.sentence
 
 
 def test_compatibility_is_held_against_it_as_in_the_server(trial):

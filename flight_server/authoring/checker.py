@@ -66,7 +66,7 @@ def _served(plugin: Path) -> Finding:
     nursery.start()
     try:
         trial = Trial(nursery, timeout_secs=config.load_timeout_secs, limits=config.limits)
-        failure = trial.run(source, 1, Rules(compatibility=config.version_compatibility, configs={}))
+        failure = trial.run(source, 1, Rules(compatibility=config.version_compatibility, options_of=lambda _name: None))
     finally:
         nursery.stop()
     if failure is None:

@@ -30,7 +30,7 @@ def plugin_at(path: Path, configs: Mapping[str, Mapping[str, Any]]) -> Lease:
     source = read(path, limit_bytes=config.max_plugin_bytes)
     if isinstance(source, Unreadable):
         raise Unusable(source.sentence)
-    loaded = attempt(source, 1, Rules(compatibility=config.version_compatibility, configs=configs))
+    loaded = attempt(source, 1, Rules(compatibility=config.version_compatibility, options_of=configs.get))
     if isinstance(loaded, Failure):
         raise Unusable(loaded.sentence, loaded.traceback)
     return Lease(loaded, loaded.hold())

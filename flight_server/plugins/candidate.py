@@ -27,7 +27,7 @@ _QUESTION_BYTES = (1 << 32) - 1
 
 
 class Question(msgspec.Struct, frozen=True):
-    """The plugin's bytes as they were read, the number of the generation that it would be, and the rules of the load."""
+    """The plugin's bytes as they were read, the number of the generation that it would be, and how its contract is compared."""
 
     path: str
     files: Mapping[str, bytes]
@@ -35,7 +35,6 @@ class Question(msgspec.Struct, frozen=True):
     is_package: bool
     number: int
     compatibility: Mode
-    configs: Mapping[str, Mapping[str, Any]]
 
 
 class Step(msgspec.Struct, frozen=True, tag=True):
@@ -43,6 +42,21 @@ class Step(msgspec.Struct, frozen=True, tag=True):
 
     doing: str
     metadata: PluginMetadata | None = None
+
+
+class Wish(msgspec.Struct, frozen=True, tag=True):
+    """The options for the plugin of this name are wanted: the next message to the child is a ``Grant``.
+
+    Options may hold secrets: who has not yet said who it is has no business with them, nor with another's.
+    """
+
+    name: str
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What is configured for the plugin of the name, None if nothing is."""
+
+    options: Mapping[str, Any] | None
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
@@ -57,7 +71,7 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     options: bytes = b"[]"
 
 
-Word: TypeAlias = Step | Answer
+Word: TypeAlias = Step | Wish | Answer
 
 
 def try_out(connection: socket.socket) -> None:
@@ -70,8 +84,13 @@ def try_out(connection: socket.socket) -> None:
     def witness(doing: str, metadata: PluginMetadata | None) -> None:
         frames.send(connection, msgspec.msgpack.encode(Step(doing, metadata)))
 
+    def options_of(name: str) -> Mapping[str, Any] | None:
+        frames.send(connection, msgspec.msgpack.encode(Wish(name)))
+        granted = frames.receive(connection, limit_bytes=_QUESTION_BYTES)
+        return None if granted is None else msgspec.msgpack.decode(granted, type=Grant).options
+
     source = Source(Path(question.path), question.files, question.sha256, question.is_package)
-    rules = Rules(compatibility=question.compatibility, configs=question.configs)
+    rules = Rules(compatibility=question.compatibility, options_of=options_of)
     generation = attempt(source, question.number, rules, witness)
     if isinstance(generation, Failure):
         answer = Answer(failure=generation)

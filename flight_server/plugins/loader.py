@@ -32,10 +32,10 @@ Witness: TypeAlias = Callable[[str, PluginMetadata | None], None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rules:
-    """What a load goes by: how the contract's version is compared, and the configured options by the plugins' names."""
+    """What a load goes by: how the contract's version is compared, and the options configured for the plugin of a name."""
 
     compatibility: Mode
-    configs: Mapping[str, Mapping[str, Any]]
+    options_of: Callable[[str], Mapping[str, Any] | None]
 
 
 class Trial(Protocol):
@@ -97,7 +97,7 @@ class Loader:
         runtimes: Runtimes | None = None,
     ) -> None:
         self._timeout_secs = timeout_secs
-        self._rules = Rules(compatibility=compatibility, configs=configs)
+        self._rules = Rules(compatibility=compatibility, options_of=configs.get)
         self._trial = trial
         self._trusted_dir = trusted_dir
         self._runtimes = runtimes
@@ -171,7 +171,7 @@ def attempt(source: Source, number: int, rules: Rules, witness: Witness | None =
     try:
         under_way.create()
         _check_api(under_way.metadata, rules.compatibility)
-        under_way.configure(rules.configs.get(under_way.metadata.name))
+        under_way.configure(rules.options_of(under_way.metadata.name))
     except LoadError as error:
         space.close()
         return Failure(sentence=f"{source.file}: {error}", traceback=error.trace, metadata=under_way.told)

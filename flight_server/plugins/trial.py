@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -16,7 +17,7 @@ from flight_server.nursery.child import Child
 from flight_server.nursery.ending import Ending
 from flight_server.nursery.nursery import Nursery
 from flight_server.plugins import metadata as metadatas
-from flight_server.plugins.candidate import Answer, Question, Step, Word
+from flight_server.plugins.candidate import Answer, Grant, Question, Step, Wish, Word
 from flight_server.plugins.failure import SENTENCE_CHARS, TRACEBACK_CHARS, Failure, LoadError
 from flight_server.plugins.loader import Rules
 from flight_server.plugins.passed import Passed
@@ -61,7 +62,7 @@ class Trial:
                 why = f"it could not be tried: {error}; it is tried again after a while"
                 return Failure(sentence=f"{source.file}: {why}", again=True)
             with child:
-                hearing = _Hearing(child, self._words)
+                hearing = _Hearing(child, self._words, rules.options_of)
                 outcome = hearing.hold(question, self._timeout_secs)
             if isinstance(outcome, Answer):
                 return self._judged(outcome, source)
@@ -95,16 +96,16 @@ def question_of(source: Source, number: int, rules: Rules) -> Question:
         is_package=source.is_package,
         number=number,
         compatibility=rules.compatibility,
-        configs=rules.configs,
     )
 
 
 class _Hearing:
-    """One child that is asked the question; ``last`` is the last step that it told."""
+    """One child that is asked the question; ``last`` is the last step that it told. It may ask for one plugin's options."""
 
-    def __init__(self, child: Child, words: msgspec.msgpack.Decoder[Word]) -> None:
+    def __init__(self, child: Child, words: msgspec.msgpack.Decoder[Word], options_of: Callable[[str], Any]) -> None:
         self._child = child
         self._words = words
+        self._options_of: Callable[[str], Any] | None = options_of
         self.last = Step("before it was imported")
 
     def hold(self, question: bytes, timeout_secs: float) -> Answer | Ending:
@@ -116,7 +117,10 @@ class _Hearing:
                 word = self._words.decode(message)
                 if isinstance(word, Answer):
                     return word
-                self.last = word
+                if isinstance(word, Wish):
+                    self._grant(word, deadline)
+                else:
+                    self.last = word
         except TimeoutError:
             self._child.kill(f"it took longer than {timeout_secs:g} s (plugins.load_timeout_secs)", with_last_words=True)
         except (frames.FrameError, msgspec.MsgspecError):
@@ -125,6 +129,13 @@ class _Hearing:
         except OSError:  # it has ended
             pass
         return self._ending()
+
+    def _grant(self, wish: Wish, deadline: float) -> None:
+        options_of, self._options_of = self._options_of, None
+        if options_of is None:
+            raise frames.FrameError("a second wish")
+        grant = msgspec.msgpack.encode(Grant(options_of(wish.name)))
+        frames.send(self._child.connection, grant, deadline=deadline)
 
     def _ending(self) -> Ending:
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -20,12 +21,13 @@ class Frame(msgspec.Struct, frozen=True, array_like=True, tag=True):
 
 
 class Setup(Frame, frozen=True):
-    """To the child, first, after the descriptor of the ring: load this plugin.
+    """To the child, first, after the descriptor of the ring: load this plugin with these configured options.
 
     ``batch_bytes`` is the largest record batch that it may return.
     """
 
     question: Question
+    options: Mapping[str, Any] | None
     batch_bytes: int
 
 

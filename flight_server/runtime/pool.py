@@ -81,9 +81,8 @@ class Pool:
 
     def generation(self, source: Source, number: int, rules: Rules, passed: Passed) -> Generation:
         """Make the generation of a plugin that passed its trial; its first child is on its way."""
-        name = passed.metadata.name
-        own = Rules(compatibility=rules.compatibility, configs=copy.deepcopy({name: rules.configs.get(name, {})}))
-        crew = Crew(number, passed, Setup(question_of(source, number, own), self.bounds.batch_bytes), self)
+        options = copy.deepcopy(rules.options_of(passed.metadata.name))
+        crew = Crew(number, passed, Setup(question_of(source, number, rules), options, self.bounds.batch_bytes), self)
         with self._changed:
             self._crews.add(crew)
         self.ask(partial(self._keep_one, crew))

@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -43,7 +43,7 @@ def serve(connection: socket.socket) -> None:
     port = Port(connection, Ring(ring))
     os.close(ring)
     setup = port.setup()
-    generation = _loaded(setup.question)
+    generation = _loaded(setup.question, setup.options)
     if isinstance(generation, Failure):
         port.send(Loaded(generation))
         return
@@ -51,9 +51,9 @@ def serve(connection: socket.socket) -> None:
     _Worker(port, generation, setup).run()
 
 
-def _loaded(question: Question) -> Generation | Failure:
+def _loaded(question: Question, options: Mapping[str, Any] | None) -> Generation | Failure:
     source = Source(Path(question.path), question.files, question.sha256, question.is_package)
-    rules = Rules(compatibility=question.compatibility, configs=question.configs)
+    rules = Rules(compatibility=question.compatibility, options_of=lambda _name: options)
     return attempt(source, question.number, rules)
 
 
