@@ -14,6 +14,7 @@ from flight_server.plugins.admissions import Admissions
 from flight_server.plugins.failure import Failure
 from flight_server.plugins.retries import Retries
 from flight_server.plugins.source import Unreadable
+from flight_server.plugins.trial import Trial
 
 HANGS = "import time\ntime.sleep(60)\n"
 
@@ -179,18 +180,30 @@ def test_going_back_says_that_it_cannot_be_tried_now(folder, manager, nursery):
     assert version_of(manager) == "2.0.0"
 
 
-def test_a_fault_of_the_server_keeps_a_plugin_out_for_a_while():
-    def admit(source):
-        raise ValueError(source)
+@pytest.mark.parametrize("is_there_at_start", [True, False])
+def test_a_fault_of_the_server_keeps_one_plugin_out_for_a_while_and_no_other(folder, monkeypatch, is_there_at_start):
+    def examine(trial, source, *others):
+        if source.file == "odd.py":
+            raise ValueError(source.file)
+        return examined(trial, source, *others)
 
-    woken = threading.Event()
-    admissions = Admissions(admit)
-    admissions.wake = woken.set
-    with capture_logs() as logs:
-        admissions.begin("x.py", Unreadable(Path("x.py"), "no"), 1)
-        assert woken.wait(5)
-    assert admissions.take("x.py").result.again
-    assert logs[0]["event"] == "a fault of the server kept a plugin out"
+    def put():
+        (folder / "odd.py").write_text(lines(name="odd", extensions=()))
+        (folder / "lines.py").write_text(lines())
+
+    examined = Trial.examine
+    monkeypatch.setattr(Trial, "examine", examine)
+    if is_there_at_start:
+        put()
+    with capture_logs() as logs, started(folder) as manager:
+        if not is_there_at_start:
+            put()
+        eventually(lambda: version_of(manager) and manager.status("odd").last_error)
+        assert "a fault of the server kept it out; it is tried again" in manager.status("odd").last_error
+        monkeypatch.undo()
+        manager.reload()
+        assert version_of(manager, "odd") == "1.0.0"
+    assert "odd.py" in [entry["file"] for entry in logs if entry["event"] == "a fault of the server kept a plugin out"]
 
 
 def test_no_more_are_let_in_at_a_time_than_there_are_places():

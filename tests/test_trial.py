@@ -298,7 +298,7 @@ def test_options_reach_only_the_plugin_that_they_are_for_and_only_once_it_has_sa
 
 def test_a_plugin_that_asks_for_the_options_of_a_second_one_is_ended(trial):
     ask = "from flight_server.plugins.candidate import Wish; import msgspec, socket\n"
-    ask += "from flight_server.nursery import frames; frames.send(socket.socket(fileno=3), msgspec.msgpack.encode(Wish('other')))"
+    ask += "from flight_server.nursery.frames import send; send(socket.socket(fileno=3), msgspec.msgpack.encode(Wish('other')))"
     rules = Rules(compatibility="semver", options_of={"other": {"word": "secret"}}.get)
     failure = trial(plugin(**{"lambda options: Codec()": f"lambda options: exec({ask!r})"}), rules=rules)
     assert "it wrote on its connection to the server" in failure.sentence

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from flight_server.plugins.audit import AuditLog, Event, Transition
 from flight_server.plugins.failure import Failure
 from flight_server.plugins.generation import Generation
@@ -34,11 +36,19 @@ class Admission:
         self._loader = loader
         self._audit = audit
         self._clock = clock
+        self._log = structlog.get_logger("flight_server.plugins")
 
     def admit(self, source: Source | Unreadable, *, ships: bool = False) -> Outcome:
-        """Load a plugin that does not serve yet. What ``ships`` is not held against the list of what is allowed."""
+        """Load a plugin that does not serve yet. What ``ships`` is not held against the list of what is allowed.
+
+        Whatever goes wrong on the way is an outcome, too: one plugin keeps neither another nor the server from starting.
+        """
         begun = self._clock()
-        result = self._admitted(source, ships=ships)
+        try:
+            result = self._admitted(source, ships=ships)
+        except Exception:  # noqa: BLE001 - logged, with its traceback
+            self._log.exception("a fault of the server kept a plugin out", file=source.file)
+            result = Failure(sentence=f"{source.file}: a fault of the server kept it out; it is tried again", again=True)
         return Outcome(result, source.sha256, round((self._clock() - begun) * 1000, 1))
 
     def _admitted(self, source: Source | Unreadable, *, ships: bool) -> Generation | Failure:

@@ -8,10 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-import structlog
-
 from flight_server.plugins.admission import Outcome
-from flight_server.plugins.failure import Failure
 from flight_server.plugins.generation import Generation
 from flight_server.plugins.source import Source, Unreadable
 
@@ -42,7 +39,6 @@ class Admissions:
         self._queue: deque[Ticket] = deque()
         self._working = 0
         self._changed = threading.Condition()
-        self._log = structlog.get_logger("flight_server.plugins")
 
     @property
     def tickets(self) -> Mapping[str, Ticket]:
@@ -85,7 +81,7 @@ class Admissions:
 
     def _work(self) -> None:
         while (ticket := self._next()) is not None:
-            outcome = self._outcome(ticket)
+            outcome = self._admit(ticket.source)
             with self._changed:
                 ticket.outcome = outcome
                 is_dropped = ticket.is_dropped
@@ -103,14 +99,6 @@ class Admissions:
             self._working -= 1
             self._changed.notify_all()
             return None
-
-    def _outcome(self, ticket: Ticket) -> Outcome:
-        try:
-            return self._admit(ticket.source)
-        except Exception:  # noqa: BLE001 - logged, with its traceback
-            self._log.exception("a fault of the server kept a plugin out", file=ticket.source.file)
-            why = f"{ticket.source.file}: a fault of the server kept it out; it is tried again"
-            return Outcome(Failure(sentence=why, again=True), ticket.source.sha256, 0.0)
 
 
 def _sleep_on() -> None:
