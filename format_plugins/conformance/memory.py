@@ -19,8 +19,9 @@ from format_plugins.streams import SPOOL_MEMORY_BYTES, ByteStream
 
 #: Rows of so many times what a stream may take, in Arrow's layout, go through it.
 FACTOR = 10
-#: A plugin that is too slow for that may take half of what went through, and never less than this.
-LEAST_BYTES = 24 << 20
+#: A plugin that is too slow for that may take half of what went through, and never less than this: rows as Python's
+#: objects, those of one chunk alone, and what the allocators keep for the next, were seen to come to 26 MiB.
+LEAST_BYTES = 32 << 20
 BATCH_BYTES = 1 << 20
 WARM_UP_BATCHES = 16
 CHUNK_BYTES = 1 << 20
