@@ -5,7 +5,6 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import pytest
 from conformance import test_conformance_csv, test_conformance_lines, test_conformance_ndjson, test_conformance_parquet
 from plugin_samples import EXAMPLE, started
 
@@ -17,13 +16,6 @@ from format_plugins.conformance import How, Loss
 from format_plugins.options import decode
 
 SHIPPED = Path(str(files("format_plugins.builtin")))
-
-
-# Some checks drop a stream in the middle, in cycles of garbage: its socket is closed when that is collected, and says so.
-pytestmark = [
-    pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
 
 
 class Remote:

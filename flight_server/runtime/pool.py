@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import threading
 import time
 from collections.abc import Callable
@@ -70,6 +71,8 @@ class Pool:
 
     def stop(self) -> None:
         """End all children."""
+        # Streams that were left in a cycle of garbage let go of their children when that is collected, or never.
+        gc.collect()
         with self._changed:
             self._is_stopped = True
             crews = list(self._crews)
