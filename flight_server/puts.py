@@ -53,7 +53,9 @@ class _Put:
     ) -> Receipt:
         request = self._request
         with closing(source.open(incoming, self._target.schema)) as rows:
-            staging = self._host.store.stage(request.dataset, rows.schema, mode=request.mode, put_id=request.put_id)
+            staging = self._host.store.stage(
+                request.dataset, rows.schema, mode=request.mode, put_id=request.put_id, target=self._target
+            )
             with staging as staged, self._host.progress.of(writer, lambda: {"rows": staged.rows, "bytes": incoming.bytes}):
                 for batch in rows:
                     staged.write(batch)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -19,7 +20,7 @@ import pyarrow as pa
 
 from flight_server.errors import BadRequest
 from format_plugins.content_encodings import SUFFIXES
-from format_plugins.options import OptionError, decode
+from format_plugins.options import OptionError, decode, type_hints
 
 #: The format that is no format: record batches of the dataset's own schema.
 NATIVE = "arrow"
@@ -32,6 +33,9 @@ _MAX_PUT_ID = 128
 _MAX_COMMAND_BYTES = 4 << 20
 
 T = TypeVar("T")
+
+# To look them up takes a good part of the time of a small call. The kinds of requests are few, and stay for good.
+_hints_of = functools.cache(type_hints)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -283,7 +287,7 @@ def _json_object(body: bytes) -> dict[str, Any]:
 
 def _decoded(kind: type[T], members: Any, where: str = "") -> T:  # noqa: ANN401 - whatever JSON holds
     try:
-        return decode(kind, members, where=where)
+        return decode(kind, members, where=where, hints_of=_hints_of)
     except OptionError as error:
         message = str(error).replace("'source", "'from").replace("'target", "'to").replace("source, target", "from, to")
         raise BadRequest(message, known=list(error.known) or None) from None

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import copy
 import dataclasses
-from collections.abc import Mapping
-from typing import Any, TypeVar, get_args, get_type_hints
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
 
 import msgspec
 
 from format_plugins.spelling import did_you_mean
 
 T = TypeVar("T")
+_HintsOf: TypeAlias = Callable[[type], Mapping[str, Any]]
 
 
 class OptionError(ValueError):
@@ -31,16 +32,29 @@ def option(default: Any, doc: str, *, unit: str = "") -> Any:  # noqa: ANN401 - 
     return dataclasses.field(default=default, metadata=metadata)
 
 
-def decode(config_type: type[T], values: Mapping[str, Any] | None, *, where: str = "", base: T | None = None) -> T:
+def type_hints(config_type: type) -> Mapping[str, Any]:
+    """Return the types of a dataclass's fields by their names."""
+    return get_type_hints(config_type, include_extras=True)
+
+
+def decode(
+    config_type: type[T],
+    values: Mapping[str, Any] | None,
+    *,
+    where: str = "",
+    base: T | None = None,
+    hints_of: _HintsOf = type_hints,
+) -> T:
     """Make a ``config_type`` of ``values``, laid over ``base`` when there is one, section by section.
 
+    ``hints_of`` may remember what ``type_hints`` says, by someone who need not fear to keep a plugin's classes alive.
     ``where`` prefixes the key in messages (``plugins.plugin_configs.csv``). Raises ``OptionError`` that names the
     key, the value and what was wanted; for an unknown key, the known ones and the nearest.
     """
     values = {} if values is None else values
     if not isinstance(values, Mapping):
         raise OptionError(f"{where or 'the options'} must be a mapping, not {_kind(values)}", key=where.rpartition(".")[2])
-    hints = get_type_hints(config_type, include_extras=True)
+    hints = hints_of(config_type)
     fields = dataclasses.fields(config_type)  # type: ignore[arg-type] # T is a dataclass, which a TypeVar cannot say
     names = tuple(item.name for item in fields)
     given = {}
@@ -49,7 +63,7 @@ def decode(config_type: type[T], values: Mapping[str, Any] | None, *, where: str
         if key not in names:
             hint = did_you_mean(str(key), names)
             raise OptionError(f"unknown key {path!r}{hint} (known: {', '.join(names) or 'none'})", key=str(key), known=names)
-        given[key] = _converted(value, hints[key], path, base=getattr(base, key, None))
+        given[key] = _converted(value, hints[key], path, base=getattr(base, key, None), hints_of=hints_of)
     if base is None:
         _check_complete(fields, given, where)
     try:
@@ -67,12 +81,12 @@ def _check_complete(fields: tuple[dataclasses.Field[Any], ...], given: Mapping[s
             raise OptionError(f"{path} is missing, and it has no default", key=item.name)
 
 
-def _converted(value: Any, wanted: Any, path: str, *, base: Any) -> Any:  # noqa: ANN401 - any option of any type
+def _converted(value: Any, wanted: Any, path: str, *, base: Any, hints_of: _HintsOf) -> Any:  # noqa: ANN401 - any type
     section = _section(wanted)
     if section is not None and not (value is None and section is not wanted):
         if value is None:
             raise OptionError(f"{path} must be a mapping, not nothing", key=path.rpartition(".")[2])
-        return decode(section, value, where=path, base=base)
+        return decode(section, value, where=path, base=base, hints_of=hints_of)
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:

@@ -31,7 +31,10 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PutTarget:
-    """What can be known of a put before its data: the first receipt of its ``put_id``, the schema that it appends to."""
+    """What can be known of a put before its data: the first receipt of its ``put_id``, the schema that it appends to.
+
+    A put of another mode has no ``schema``, nor has one that makes its dataset.
+    """
 
     replay: Receipt | None
     schema: pa.Schema | None

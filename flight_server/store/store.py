@@ -136,10 +136,16 @@ class Store:
         check_mode(mode, current, dataset)
         return PutTarget(replay=None, schema=current.schema if current is not None and mode == "append" else None)
 
-    def stage(self, dataset: str, schema: pa.Schema, *, mode: Mode, put_id: str | None) -> StagedPut:
-        """Begin a put of batches of ``schema``. Raises ``SchemaMismatch`` and ``DatasetExists``; ``commit`` checks again."""
+    def stage(
+        self, dataset: str, schema: pa.Schema, *, mode: Mode, put_id: str | None, target: PutTarget | None = None
+    ) -> StagedPut:
+        """Begin a put of batches of ``schema``. Raises ``SchemaMismatch`` and ``DatasetExists``; ``commit`` checks again.
+
+        ``target`` is what ``check_put`` said of it a moment ago, and spares another look.
+        """
         try:
-            fit = self._fit(dataset, schema, mode)
+            target = target or self.check_put(dataset, mode, None)
+            fit = None if target.schema is None else Fit(dataset, target.schema, schema)
         except (DatasetExists, SchemaMismatch):
             if put_id is None or self.put_status(put_id) is None:
                 raise
@@ -205,11 +211,6 @@ class Store:
             "open_snapshots": len(self._leases),
             "upkeep_heartbeat": None if self._upkeep is None else self._upkeep.heartbeat,
         }
-
-    def _fit(self, dataset: str, schema: pa.Schema, mode: Mode) -> Fit | None:
-        current = self._catalog.current(dataset)
-        check_mode(mode, current, dataset)
-        return Fit(dataset, current.schema, schema) if current is not None and mode == "append" else None
 
     def _writer(self, schema: pa.Schema) -> SegmentWriter:
         return SegmentWriter(schema, self._folder, self._config.inline_limit_bytes, self._failpoints)
