@@ -225,6 +225,19 @@ def test_one_that_was_rejected_is_tried_again_by_a_reload(site, folder):
         assert version_of(manager, "late") == "1.0.0"
 
 
+def test_one_in_quarantine_says_what_ends_it_and_that_does(site, folder):
+    install(site, "lines-format", ["lines = lines_format"], lines_format=lines())
+    with started(folder, quarantine_crashes=1) as manager:
+        assert manager.note_crash(status(manager, "lines").generation, "signal 11")
+        told = status(manager, "lines")
+        assert told.state == "quarantined"
+        assert told.last_error.endswith(
+            "; it is tried again when plugins are reloaded (flight-client reload), or at the next start"
+        )
+        manager.reload()
+        assert status(manager, "lines").state == "active"
+
+
 def test_its_options_come_from_the_configuration_and_change_with_a_reload(site, folder):
     install(site, "lines-format", ["lines = lines_format"], lines_format=lines())
     fresh = PluginsConfig(plugin_dir=str(folder), plugin_configs={"lines": {"upper": False}})

@@ -93,6 +93,16 @@ def test_one_crash_too_many_brings_the_last_good_generation_back(folder, manager
     assert manager.health()["quarantined"] == 1
 
 
+def test_of_a_file_that_is_not_followed_no_change_of_it_is_promised(manager, tmp_path):
+    elsewhere = tmp_path / "elsewhere.py"
+    elsewhere.write_text(lines("1.0.0"))
+    manager.load_plugin(elsewhere)
+    crash(manager)
+    assert manager.status("lines").last_error.endswith("; it is tried again when it is loaded again")
+    manager.load_plugin(elsewhere)
+    assert manager.status("lines").state == "active"
+
+
 def test_without_an_earlier_one_the_name_answers_that_it_is_in_quarantine_and_why(folder, manager):
     put(folder, manager, lines("1.0.0"))
     crash(manager)

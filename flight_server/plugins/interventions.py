@@ -69,7 +69,7 @@ class Interventions:
         crashed = deployment.active
         sentence = (
             f"{deployment.file} is in quarantine: its generation {number} crashed {self._quarantine.rule}"
-            f"{': ' + reason if reason else ''}; it is tried again when the file changes or when it is reloaded"
+            f"{': ' + reason if reason else ''}; it is tried again {_again(deployment)}"
         )
         earlier = self._earlier(deployment)
         self._log.error(
@@ -160,3 +160,12 @@ class Interventions:
                 reason=reason,
             )
         )
+
+
+def _again(deployment: Deployment) -> str:
+    """Say what ends a quarantine: only of a file that is followed is a change noticed."""
+    if deployment.followed:
+        return "when the file changes or when it is reloaded"
+    if deployment.origin == "installed":
+        return "when plugins are reloaded (flight-client reload), or at the next start"
+    return "when it is loaded again"
