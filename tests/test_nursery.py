@@ -126,6 +126,12 @@ def test_memory_that_is_shared_is_bounded_too(nursery):
         assert "Cannot allocate memory" in hear(child)
 
 
+@pytest.mark.parametrize("call", ["memfd_create(b'x', 0)", "prctl(1, 0, 0, 0, 0)", "setfsgid(1) or -1", "setresuid(1, 1, 1)"])
+def test_what_limits_and_the_pact_with_the_server_rest_on_is_for_good_without_a_sandbox_too(nursery, call):
+    with start(nursery, f"import ctypes; say(ctypes.CDLL(None).{call})") as child:
+        assert hear(child) == "-1"
+
+
 def test_processor_time_is_bounded(nursery):
     end = ending(nursery, "while True: pass", PluginLimits(cpu_secs=1))
     assert (end.kind, end.sentence) == ("cpu", "used up its 1 s of processor time (plugins.limits.cpu_secs)")

@@ -56,6 +56,8 @@ DECISIONS = {
     "F_DUPFD_CLOEXEC": ("fcntl", (3, 1030), "allowed"),
     "F_SETOWN": ("fcntl", (3, 8, 1), "EPERM"),
     "F_SETOWN_EX": ("fcntl", (3, 15, 1), "EPERM"),
+    "F_SETLEASE": ("fcntl", (3, 1024, 1), "EPERM"),
+    "F_NOTIFY": ("fcntl", (3, 1026, 2), "EPERM"),
     "FIONREAD": ("ioctl", (3, 0x541B), "allowed"),
     "FIOSETOWN": ("ioctl", (3, 0x8901), "EPERM"),
     "a thread's name": ("prctl", (15,), "allowed"),
@@ -115,9 +117,14 @@ def test_calls_of_another_machine_are_refused(machine, program):
 
 
 @pytest.mark.parametrize("machine", MACHINES)
-def test_without_a_sandbox_only_processes_are_refused(machine):
+def test_without_a_sandbox_only_what_limits_and_the_pact_rest_on_is_refused(machine):
     program = against_processes(machine)
-    clone, kill = (EXAMINED[name][MACHINES[::-1].index(machine)] for name in ("clone", "kill"))
+    clone, kill, prctl = (EXAMINED[name][MACHINES[::-1].index(machine)] for name in ("clone", "kill", "prctl"))
+    for name in ("fork", "memfd_create", "memfd_secret", "setresuid", "setfsuid", "setfsgid"):
+        number = REFUSED[name][MACHINES[::-1].index(machine)]
+        assert number is None or decided(program, machine, number) == "EPERM", name
+    assert decided(program, machine, prctl, 1) == "EPERM"
+    assert decided(program, machine, prctl, 15) == "allowed"
     assert decided(program, machine, clone, THREAD) == "allowed"
     assert decided(program, machine, clone, 17) == "EPERM"
     assert decided(program, machine, 435) == "ENOSYS"

@@ -35,6 +35,21 @@ REFUSED: Mapping[str, Numbers] = MappingProxyType(
         "sched_setparam": (142, 118),
         "sched_setattr": (314, 274),
         "ioprio_set": (251, 30),
+        # What ends the pact with the parent beside prctl: another account. And the group by which a process is killed.
+        "setuid": (105, 146),
+        "setgid": (106, 144),
+        "setreuid": (113, 145),
+        "setregid": (114, 143),
+        "setresuid": (117, 147),
+        "setresgid": (119, 149),
+        "setfsuid": (122, 151),
+        "setfsgid": (123, 152),
+        "setgroups": (116, 159),
+        "setpgid": (109, 154),
+        "setsid": (112, 157),
+        # Memory in files that no folder has: neither a limit of memory nor one of files knows it.
+        "memfd_create": (319, 279),
+        "memfd_secret": (447, 447),
         # Limits, which root may raise; prlimit64 is looked at closer.
         "setrlimit": (160, 164),
         # The network; a pair of sockets is looked at closer.
@@ -95,6 +110,8 @@ REFUSED: Mapping[str, Numbers] = MappingProxyType(
         "lremovexattr": (198, 15),
         "fremovexattr": (199, 16),
         # The machine itself.
+        "sync": (162, 81),
+        "syncfs": (306, 267),
         "mount": (165, 40),
         "umount2": (166, 39),
         "pivot_root": (155, 41),
@@ -134,6 +151,12 @@ REFUSED: Mapping[str, Numbers] = MappingProxyType(
         "lookup_dcookie": (212, 18),
         "nfsservctl": (180, 42),
     }
+)
+
+#: Of those, what is refused without a sandbox too: without them limits would not hold, nor the pact with the parent.
+REFUSED_ALWAYS = (
+    *("fork", "vfork", "memfd_create", "memfd_secret"),
+    *("setuid", "setgid", "setreuid", "setregid", "setresuid", "setresgid", "setfsuid", "setfsgid"),
 )
 
 #: Whether these are refused depends on what they are called with.

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Sequence
 
 from flight_server.nursery import system
-from flight_server.nursery.sandbox_calls import CLONE3, EXAMINED, REFUSED, UNKNOWN_FROM, Numbers
+from flight_server.nursery.sandbox_calls import CLONE3, EXAMINED, REFUSED, REFUSED_ALWAYS, UNKNOWN_FROM, Numbers
 
 # Instructions (linux/bpf_common.h): load a word, compare, jump, and, return.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _AND, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x54, 0x06
@@ -31,6 +31,7 @@ _X32 = 0x40000000
 _CLONE_THREAD = 0x00010000
 _SOCK_TYPE_MASK = 0xF
 _F_SETOWN, _F_SETSIG, _F_SETOWN_EX = fcntl.F_SETOWN, 10, 15
+_F_SETLEASE, _F_NOTIFY = 1024, 1026
 _FIOSETOWN, _SIOCSPGRP = 0x8901, 0x8902
 
 Program = bytes
@@ -50,18 +51,19 @@ def is_available() -> bool:
 
 
 def against_processes(machine: str) -> Program:
-    """Return the program that lets a process make threads, but no processes.
+    """Return the program that lets a process make threads, but no processes, nor escape its limits and its parent.
 
     A limit of the number of processes (``RLIMIT_NPROC``) is none: it counts all that the user runs anywhere, threads
     included, and root is free of it.
     """
-    makers = [number for name in ("fork", "vfork") if (number := _number(REFUSED[name], machine)) is not None]
+    refused = [number for name in REFUSED_ALWAYS if (number := _number(REFUSED[name], machine)) is not None]
     return b"".join(
         [
             *_beginning(machine),
             *_when(_AT_LEAST, _X32, [_return(_REFUSE)]),
-            *(step for number in makers for step in _when(_EQUAL, number, [_return(_REFUSE)])),
+            *(step for number in refused for step in _when(_EQUAL, number, [_return(_REFUSE)])),
             *_examine("clone", machine, _clone()),
+            *_examine("prctl", machine, _pact()),
             _return(_ALLOW),
         ]
     )
@@ -82,11 +84,10 @@ def against_all(machine: str, *, pid: int, guard_truncation: bool) -> Program:
         "rt_tgsigqueueinfo": own,
         "sched_setaffinity": _first_is(0, pid),
         "socketpair": _socketpair(),
-        # Nobody else is told by a signal that a descriptor is ready.
-        "fcntl": _none_of(1, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX)),
+        # Nobody else is told by a signal that a descriptor is ready, or is held up by a lease; no folder is watched.
+        "fcntl": _none_of(1, (_F_SETOWN, _F_SETSIG, _F_SETOWN_EX, _F_SETLEASE, _F_NOTIFY)),
         "ioctl": _none_of(1, (_FIOSETOWN, _SIOCSPGRP)),
-        # The pact with the parent is for good.
-        "prctl": _none_of(0, (system.PR_SET_DEATH_SIGNAL,)),
+        "prctl": _pact(),
         # Limits can be read, nobody's be set.
         "prlimit64": [*_load(2), *_unless_zero(), *_load(2, high=True), *_unless_zero(), _return(_ALLOW)],
     }
@@ -135,6 +136,11 @@ def _examine(name: str, machine: str, steps: _Steps) -> _Steps:
 
 def _clone() -> _Steps:
     return [*_load(0), *_when(_ANY_BIT, _CLONE_THREAD, [_return(_ALLOW)]), _return(_REFUSE)]
+
+
+def _pact() -> _Steps:
+    """Refuse to end the pact with the parent: it is for good."""
+    return _none_of(0, (system.PR_SET_DEATH_SIGNAL,))
 
 
 def _first_is(*values: int) -> _Steps:
