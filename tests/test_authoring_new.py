@@ -64,6 +64,25 @@ def test_ruff_has_nothing_to_say_about_what_it_writes(home):
         assert done.returncode == 0, done.stdout
 
 
+def test_mypy_sees_the_types_of_the_contract_in_what_it_writes(home, tmp_path):
+    command = [sys.executable, "-m", "mypy", "--strict", "--config-file=", "--cache-dir", tmp_path / "cache"]
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from format_plugins.contract import PluginMetadata\n\nPluginMetadata(name=1, version='1.0.0')\n")
+    # From beside the plugin: the packages are found where they are installed, which takes their py.typed.
+    done = subprocess.run(
+        [*command, home / "ledger.py", home / "tests/test_ledger.py", wrong],
+        cwd=home,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    *told, total = done.stdout.splitlines()
+    assert [line.partition(": ")[2] for line in told] == [
+        'error: Argument "name" to "PluginMetadata" has incompatible type "int"; expected "str"  [arg-type]'
+    ], done.stdout
+    assert total.startswith("Found 1 error in 1 file")
+
+
 def test_a_server_takes_the_plugin_and_ignores_what_lies_beside_it(home):
     with started(home) as manager:
         assert [(each.name, each.state) for each in manager.statuses()] == [("ledger", "active")]
