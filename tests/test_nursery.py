@@ -126,7 +126,7 @@ def test_memory_that_is_shared_is_bounded_too(nursery):
         assert "Cannot allocate memory" in hear(child)
 
 
-@pytest.mark.parametrize("call", ["memfd_create(b'x', 0)", "prctl(1, 0, 0, 0, 0)", "setfsgid(1) or -1", "setresuid(1, 1, 1)"])
+@pytest.mark.parametrize("call", ["memfd_create(b'x', 0)", "prctl(1, 0, 0, 0, 0)", "setfsgid(1)", "setresuid(1, 1, 1)"])
 def test_what_limits_and_the_pact_with_the_server_rest_on_is_for_good_without_a_sandbox_too(nursery, call):
     with start(nursery, f"import ctypes; say(ctypes.CDLL(None).{call})") as child:
         assert hear(child) == "-1"
@@ -173,6 +173,12 @@ def test_native_code_cannot_start_processes_either(nursery, call):
 def test_a_child_can_start_threads(nursery):
     with start(nursery, "import threading; t = threading.Thread(target=say, args=('hi',)); t.start(); t.join()") as child:
         assert hear(child) == "hi"
+
+
+def test_a_child_that_starts_threads_without_end_is_killed(nursery):
+    text = "import threading as t, time\nt.stack_size(32 << 10)\nwhile True: t.Thread(target=time.sleep, args=(99,)).start()"
+    end = ending(nursery, text, PluginLimits())
+    assert (end.kind, end.sentence) == ("killed", "was killed: it had more than 1,024 threads")
 
 
 def test_a_child_has_its_own_descriptors_and_no_others(nursery):

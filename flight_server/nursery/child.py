@@ -69,6 +69,11 @@ class Child:
         return self._birth.result(timeout=0)
 
     @property
+    def is_born(self) -> bool:
+        """Whether it has a process, or had one."""
+        return self._birth.done() and self._birth.exception() is None
+
+    @property
     def is_running(self) -> bool:
         """Whether it has not ended yet."""
         return not self._end.done()

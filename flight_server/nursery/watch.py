@@ -17,6 +17,7 @@ import msgspec
 from flight_server.nursery.child import Child
 from flight_server.nursery.ending import Death
 from flight_server.nursery.environment import environment
+from flight_server.nursery.guard import excess
 from flight_server.nursery.messages import MESSAGE_BYTES, Born, Ended, Ready, Refused, Report
 from flight_server.nursery.output import Budget, Output
 from flight_server.nursery.sandbox import Protection
@@ -27,6 +28,8 @@ Children: TypeAlias = MutableMapping[int, Child]
 _END_SECS = 5.0
 #: A child that floods its output is read at this pace, its pipe's 64 KiB at a time.
 _FLOOD_PAUSE_SECS = 0.005
+#: How often children are looked at: a thread more takes some 10 us, and the machine has thousands to spare.
+_LOOK_SECS = 0.1
 
 
 class Watch:
@@ -40,6 +43,7 @@ class Watch:
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self.process = _started(theirs, tasks, protection)
+        self._looked_at = time.monotonic()
         self._own = self.process.stdout
         if self._own is not None:
             self._listen(Output(os.dup(self._own.fileno()), log, Budget(), says="the prepared parent of children printed"))
@@ -48,7 +52,8 @@ class Watch:
         """Return when the parent has ended; ``ready`` is called when it takes orders."""
         self._selector.register(self.control, selectors.EVENT_READ)
         while True:
-            ready_now = [key.data for key, _ in self._selector.select()]
+            ready_now = [key.data for key, _ in self._selector.select(_LOOK_SECS if self._children else None)]
+            self._look_after()
             flood = [self._pump(output) for output in ready_now if output is not None]
             # Last: a report of a child's end closes outputs, which may be among those that were ready.
             if None in ready_now and not self._take_report(ready):
@@ -85,6 +90,15 @@ class Watch:
         for output in child.outputs:
             with suppress(KeyError):  # its end was seen already
                 self._selector.unregister(output.descriptor)
+
+    def _look_after(self) -> None:
+        """Kill the children that have too much of what nothing else bounds."""
+        if time.monotonic() - self._looked_at < _LOOK_SECS:
+            return
+        self._looked_at = time.monotonic()
+        for child in list(self._children.values()):
+            if child.is_born and (why := excess(child.pid)) is not None:
+                child.kill(why)
 
     def _take_report(self, ready: Callable[[], None]) -> bool:
         try:
