@@ -6,7 +6,7 @@ from nursery_tasks import is_alive
 
 #: Serves well where ``do`` is empty. What it does when its code is imported is for the file that it looks for.
 PLUGIN = """
-import ctypes, dataclasses, os, struct, sys, time
+import atexit, ctypes, dataclasses, mmap, os, socket, struct, sys, threading, time
 from types import SimpleNamespace
 import pyarrow as pa
 from format_plugins.contract import PluginMetadata
@@ -23,11 +23,29 @@ def flood():
 def arrow_flood():
     held = []
     while True: held.append(pa.allocate_buffer(64 << 20))
+def native_loop():
+    code = mmap.mmap(-1, 4096, flags=mmap.MAP_PRIVATE, prot=7)
+    code.write(bytes.fromhex({"x86_64": "ebfe", "aarch64": "00000014"}[os.uname().machine]))
+    ctypes.CFUNCTYPE(None)(ctypes.addressof(ctypes.c_char.from_buffer(code)))()
 def bomb():
     while True: os.fork()
 def native_bomb():
     while ctypes.CDLL(None).fork() >= 0: pass
     raise OSError("refused")
+def memfd_flood():
+    file = os.memfd_create("flood")
+    while True: os.write(file, bytes(1 << 20))
+def shared_flood():
+    held = []
+    while True: held.append(mmap.mmap(-1, 16 << 20))
+def thread_bomb():
+    threading.stack_size(32 << 10)
+    while True: threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+def read_outside(): open("/etc/passwd").read()
+def write_outside(): open("/tmp/flight-was-here", "w")
+def read_store(): os.listdir(os.path.dirname(os.path.dirname(__file__)))
+def connect_out(): socket.create_connection(("127.0.0.1", PORT))
+def send_out(): socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b"x", ("127.0.0.1", PORT))
 def spam():
     for number in range(20_000): print("spam", number, "x" * 200)
 def frame(*body):
@@ -57,14 +75,66 @@ def noise():
 def garbage(): frame("Part", 0, 1000, 1000, False); sleep()
 def hang_up(): os.dup2(os.open(os.devnull, os.O_RDONLY), 3); sleep()
 def offsets(): pass
+def nothing(): pass
 def speak(): print("a word from", os.getpid())
 
-def at_import():
+def serves():  # whether this is a process that serves, and no trial
+    frame = sys._getframe()
+    while frame and not frame.f_code.co_filename.endswith("/runtime/worker.py"):
+        frame = frame.f_back
+    return frame is not None
+
+def meet(place):
     try:
-        with open(FLAG) as flag: what = flag.read()
+        with open(FLAG) as flag: what, _, where = flag.read().partition("@")
     except OSError:
-        return
-    globals()[what]()
+        what, _, where = PLANNED.partition("@")
+        if not serves():
+            return
+    if what and (where or "import") == place:
+        begin(what)
+
+def begin(what):  # here, or where the prefix says: in a thread, at the end of an object, at the end of the process
+    where, _, name = what.rpartition(":")
+    act = globals()[name]
+    if where == "thread":
+        thread = threading.Thread(target=act, daemon=True)
+        thread.start()
+        thread.join(0.2)
+    elif where == "later":
+        threading.Timer(0.05, act).start()
+    elif where == "atexit":
+        atexit.register(act)
+    elif where == "del":
+        Dropped(act)
+    elif where == "cycle":
+        dropped = Dropped(act)
+        dropped.itself = dropped
+    elif where == "held":
+        HELD.append(Dropped(act))
+    else:
+        act()
+
+HELD = []
+
+class Dropped:
+    def __init__(self, act): self.act = act
+    def __del__(self): self.act()
+
+def array(kind, *buffers, length=2, children=None):
+    made = [None if each is None else pa.py_buffer(each) for each in buffers]
+    return pa.Array.from_buffers(kind, length, made, children=children)
+
+INVALID = {
+    "offsets": lambda: array(pa.string(), None, struct.pack("=3i", 0, 5000, 7), b"abcdefg"),
+    "negative offsets": lambda: array(pa.string(), None, struct.pack("=3i", 0, -9, 7), b"abcdefg"),
+    "large offsets": lambda: array(pa.large_binary(), None, struct.pack("=3q", 0, 1 << 60, 7), b"abcdefg"),
+    "no text": lambda: array(pa.string(), None, struct.pack("=3i", 0, 3, 7), b"abc\\xff\\xfe\\xfdg"),
+    "views": lambda: array(pa.string_view(), None, struct.pack("=i4sii", 100, b"abcd", 0, 1 << 30) * 2, bytes(200)),
+    "lists": lambda: array(pa.list_(pa.int8()), None, struct.pack("=3i", 0, 1 << 30, 2), children=[pa.nulls(2, pa.int8())]),
+    "indices": lambda: pa.DictionaryArray.from_arrays(pa.array([0, 1 << 30], pa.int32()), ["x"], safe=False),
+    "short values": lambda: array(pa.int64(), None, bytes(8), length=1000),
+}
 
 def bad_batch():
     offsets = pa.py_buffer(struct.pack("=3i", 0, 5000, 7))
@@ -77,38 +147,55 @@ class Evil:
 
     def meet(self, at):
         if self.do and self.at == at:
-            globals()[self.do]()
+            begin(self.do)
 
     def read_batches_from_stream(self, schema, stream):
+        if self.at == "smuggled":
+            import flight_server.runtime.worker as worker
+            worker._Worker._check = lambda *_: None
+            stream.read()
+            yield pa.record_batch({"line": INVALID[self.do]()})
+            return
         for chunk in stream:
             yield pa.record_batch({"line": [str(len(chunk))]})
             self.meet("read")
             if self.do == "offsets":
                 yield bad_batch()
+            while self.do == "nothing":
+                yield pa.record_batch({"line": pa.array([], pa.string())})
         yield pa.record_batch({"line": pa.array([], pa.string())})
 
     def write_batches(self, batches):
         for batch in batches:
             yield b"%d rows\\n" % len(batch)
             self.meet("write")
+            while self.do == "nothing":
+                yield b""
         yield b"end\\n"
 
 def create(options):
     options.meet("create")
     return options
 
-def create_plugin():
-    return SimpleNamespace(
-        config_type=Evil, metadata=lambda: PluginMetadata(name="evil", version="1.0.0"), create_format=create
-    )
+def metadata():
+    meet("metadata")
+    return PluginMetadata(name="evil", version="1.0.0")
 
-at_import()
+def create_plugin():
+    meet("create_plugin")
+    return SimpleNamespace(config_type=Evil, metadata=metadata, create_format=create)
+
+meet("import")
 """
 
 
-def evil(flag):
-    """The text of the plugin; what the file ``flag`` names is done when it is imported."""
-    return f"FLAG = {str(flag)!r}\n{PLUGIN}"
+def evil(flag, *, planned="", port=0):
+    """The text of the plugin: what the file ``flag`` names is done when it is imported, or at the place behind an @.
+
+    ``planned`` is what it does in processes that serve, and in no trial, when it cannot read such a file; ``port`` is where
+    it connects to.
+    """
+    return f"FLAG, PLANNED, PORT = {str(flag)!r}, {planned!r}, {port}\n{PLUGIN}"
 
 
 def processes(server_pid):

@@ -104,9 +104,12 @@ class RemoteStream:
             if (unit := turn.unit()) is None:
                 return None
             try:
-                return make(unit)
+                made = make(unit)
             except Exception as error:  # noqa: BLE001 - whatever it is that hostile bytes bring about
                 raise LinkError(f"what is no Arrow data: {error}") from None
+            if isinstance(made, pa.RecordBatch):
+                turn.note_rows(made.num_rows)
+            return made
 
         return self._step(step)
 

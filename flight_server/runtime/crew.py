@@ -60,7 +60,7 @@ class Employer(Protocol):
 
 
 class Crew:
-    """The ``Code`` of a generation that runs in child processes. ``idle`` is the employer's."""
+    """The ``Code`` of a generation that runs in child processes. ``idle`` and ``is_kept_ahead`` are the employer's."""
 
     runtime: Runtime = "process"
 
@@ -72,6 +72,7 @@ class Crew:
         self.shown_as: tuple[str, ...] = (f"{self.name}.", f"{self.name}/")
         self.options = passed.options
         self.idle: deque[Member] = deque()
+        self.is_kept_ahead = True
         self.at_work = 0
         self.crashes = 0
         self.is_over = False

@@ -18,6 +18,9 @@ _END_SECS = 1.0
 #: How long it may take to take in the bytes of its plugin.
 _SETUP_SECS = 10.0
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+#: Who has nothing to do may use so much processor time for it, and more only if it is less than this part of the time.
+_RESTLESS_SECS = 2.0
+_RESTLESS_PART = 0.2
 
 
 class Member:
@@ -31,6 +34,8 @@ class Member:
         self.is_resting = False
         self._is_loaded = False
         self._first: Frame | None = None
+        #: When it had nothing more to do, and the processor time that it had used by then; None while that is not known.
+        self._idle: tuple[float, float] | None = None
         self._memory_bytes = 0
         self.ring, self._descriptor = Ring.make()
 
@@ -77,6 +82,19 @@ class Member:
     def is_late(self, secs: float) -> bool:
         """Say whether it should have loaded its plugin by now, and has not said so."""
         return not self._is_loaded and time.monotonic() - self._begun > secs and self.is_well and self._first is None
+
+    def is_restless(self) -> bool:
+        """Say whether it goes on using the processor though it has loaded its plugin and nobody wants anything of it."""
+        if not self._is_loaded and self._first is None:
+            return False
+        now, cpu = time.monotonic(), self._used()[1]
+        since, before = self._idle = self._idle or (now, cpu)
+        return cpu - before > max(_RESTLESS_SECS, (now - since) * _RESTLESS_PART)
+
+    def begin_idling(self) -> None:
+        """Take note that it has nothing to do from now on."""
+        self.idle_since = time.monotonic()
+        self._idle = None
 
     def is_worn(self, *, streams: int, grown_bytes: int, cpu_secs: float) -> bool:
         """Say whether it has served, grown or worked more than this."""

@@ -122,7 +122,8 @@ class Pool:
         with self._changed:
             if not (is_worn or crew.is_over or self._is_stopped):
                 crew.at_work -= 1
-                member.idle_since = time.monotonic()
+                member.begin_idling()
+                crew.is_kept_ahead = True
                 crew.idle.append(member)
                 self._changed.notify()
                 return
@@ -175,7 +176,7 @@ class Pool:
     def _keep_one(self, crew: Crew) -> None:
         """Fork a child ahead, if none waits for work."""
         with self._changed:
-            is_wanted = crew in self._crews and not crew.idle and not self._is_stopped
+            is_wanted = crew in self._crews and crew.is_kept_ahead and not crew.idle and not self._is_stopped
             if not is_wanted or self._count >= self._config.max_children:
                 return
             self._count += 1
@@ -213,17 +214,28 @@ class Pool:
         self._changed.notify()
 
     def _tick(self) -> None:
-        now = time.monotonic()
         with self._changed:
             for crew in self._crews:
                 for member in list(crew.idle):
-                    idle_secs = now - member.idle_since
-                    # What has worked has grown by it: one that waits for long is a new one.
-                    is_over = idle_secs > self._config.child_idle_secs and (member.streams or len(crew.idle) > 1)
-                    if is_over or member.is_late(self.load_timeout_secs):
+                    if self._is_over(crew, member):
                         crew.idle.remove(member)
                         self._end(member)
-                    elif idle_secs > _REST_SECS:
-                        member.rest()
                 if not crew.idle:
                     self.ask(partial(self._keep_one, crew))
+
+    def _is_over(self, crew: Crew, member: Member) -> bool:
+        """Say whether a child that has nothing to do is to be ended; one that has not, for long, lets go of its memory."""
+        is_well = member.is_well
+        if not is_well or member.is_late(self.load_timeout_secs) or member.is_restless():
+            what = "worked on while" if is_well else "ended while"
+            self._log.warning(f"a child process {what} it had nothing to do", plugin=crew.plugin, generation=crew.number)
+            # The next one that is forked ahead would do the same, again and again: not before one has served a stream.
+            crew.is_kept_ahead = member.streams > 0
+            return True
+        idle_secs = time.monotonic() - member.idle_since
+        # What has worked has grown by it: one that waits for long is a new one.
+        if idle_secs > self._config.child_idle_secs and (member.streams or len(crew.idle) > 1):
+            return True
+        if idle_secs > _REST_SECS:
+            member.rest()
+        return False

@@ -58,6 +58,8 @@ class Turn:
         self._unit: pa.Buffer | None = None
         self._filled = 0
         self._waited = 0.0
+        #: Since when all that comes are record batches without rows, and nothing is taken in.
+        self._barren_since: float | None = None
         self._looked_at = time.monotonic()
         #: Whether the child can serve another stream, and whether the codec is made and not used.
         self.is_over = self.is_fresh = False
@@ -113,6 +115,16 @@ class Turn:
                 return None
             else:
                 raise LinkError("a word in the wrong place")
+
+    def note_rows(self, rows: int) -> None:
+        """Take note of how many rows a unit had: who sends none for as long as it may be silent is as late."""
+        if rows:
+            self._barren_since = None
+            return
+        now = time.monotonic()
+        self._barren_since = self._barren_since or now
+        if now - self._barren_since >= self._bounds.timeout_secs:
+            raise self._late()
 
     def _want(self, size: int) -> None:
         """Take note of what the child wants; it may have crossed with what it was given before it asked."""
@@ -174,7 +186,7 @@ class Turn:
         self._crossed = 0
         self._wanted = None if filled.is_enough else max((wanted or 0) - filled.size, 0)
         self._link.send(Part(slot, filled.size, filled.total, filled.is_last, filled.start))
-        self._waited = 0.0
+        self._waited, self._barren_since = 0.0, None
 
     def _taken(self, part: Part) -> pa.Buffer | None:
         """Copy a part out of the ring; return the unit that it completes."""
