@@ -27,16 +27,16 @@ def of_texts(array: Array, type_: Type) -> Array:
         if pc.all(within).as_py() is not False:
             return array.cast(type_)
     numbers = [None if text is None else str(_unscaled(text, type_)) for text in array.to_pylist()]
-    unscaled = pa.array(numbers, pa.string()).cast(_of_integers(type_))
+    unscaled = pa.array(numbers, pa.string()).cast(of_width(type_.bit_width, type_.precision))
     return pa.Array.from_buffers(type_, len(unscaled), unscaled.buffers(), unscaled.null_count)
 
 
-def _of_integers(type_: Type) -> Type:
+def of_width(bits: int, precision: int) -> Type:
+    """Return the decimals of that width in bits that are integers of up to ``precision`` digits."""
     for kind in (pa.decimal32, pa.decimal64, pa.decimal128, pa.decimal256):
-        found = kind(1, 0)
-        if found.bit_width == type_.bit_width:
-            return kind(type_.precision, 0)
-    raise TypeError(f"{type_} is no decimal")
+        if kind(1, 0).bit_width == bits:
+            return kind(precision, 0)
+    raise ValueError(f"no decimals are {bits} bits wide")
 
 
 def _unscaled(text: str, type_: Type) -> int:

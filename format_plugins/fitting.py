@@ -14,6 +14,8 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import FormatError
 from format_plugins.kinds import Array, is_list
+from format_plugins.relabelling import struct_fields
+from format_plugins.sharing import dictionary_of
 
 _Step: TypeAlias = Callable[[pa.RecordBatch, int], Array]
 _ARROW_REFUSALS = (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError, pa.ArrowKeyError, pa.ArrowCapacityError)
@@ -87,7 +89,7 @@ class _Column:
         try:
             if not self._same_type:
                 _check_types(has, field.type)
-                _own_values(pa.nulls(0, cast("Any", has))).cast(field.type)
+                _cast(_own_values(pa.nulls(0, cast("Any", has))), field.type)
         except (_Lossy, *_ARROW_REFUSALS) as error:
             raise self._misfit(error) from None
 
@@ -103,7 +105,7 @@ class _Column:
         converted = array
         if not self._same_type:
             array = _own_values(array)
-            converted = array.cast(self._field.type, safe=True)
+            converted = _cast(array, self._field.type)
             _check_values(array, converted)
             _check_nested_nulls(converted)
         if not self._field.nullable and converted.null_count:
@@ -143,6 +145,15 @@ def _text(array: Array, row: int) -> str | None:
         return None
 
 
+def _cast(array: Array, type_: pa.DataType) -> Array:
+    if not pa.types.is_dictionary(type_) or pa.types.is_dictionary(array.type):
+        return array.cast(type_, safe=True)
+    try:  # Arrow makes dictionaries of text only
+        return dictionary_of(array.cast(type_.value_type, safe=True), type_)
+    except ValueError as error:
+        raise _Lossy(str(error)) from None
+
+
 def _check_types(has: pa.DataType, wanted: pa.DataType) -> None:
     """Refuse what Arrow would convert, but not without changing what the values mean."""
     has, wanted = _storage_type(has), _storage_type(wanted)
@@ -174,8 +185,8 @@ def _check_values(before: Array, after: Array) -> None:
     if pa.types.is_null(before.type) and after.null_count == len(after):
         return
     if pa.types.is_struct(before.type) and pa.types.is_struct(after.type):
-        others = after.flatten()
-        for index, values in enumerate(before.flatten()):
+        others = struct_fields(after)
+        for index, values in enumerate(struct_fields(before)):
             _check_values(values, others[after.type.get_field_index(before.type.field(index).name)])
     elif pa.types.is_map(before.type) and pa.types.is_map(after.type):
         _check_values(before.keys, after.keys)
@@ -202,7 +213,7 @@ def _check_nested_nulls(array: Array) -> None:
     """Raise when a field nested in ``array`` allows no nulls and there is one in a value that is there."""
     array = _plain(array)
     if pa.types.is_struct(array.type):
-        for index, values in enumerate(array.flatten()):  # flattened, it is null where the struct is
+        for index, values in enumerate(struct_fields(array)):  # each is null where the struct is
             if not array.type.field(index).nullable and values.null_count > array.null_count:
                 raise _Lossy(f"its field {array.type.field(index).name!r} is null")
             _check_nested_nulls(values)

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import pyarrow as pa
 
 from format_plugins.contract import UnsupportedError
-from format_plugins.kinds import Type, children, holds
+from format_plugins.kinds import Type, children, holds, is_extension
 from format_plugins.pieces import PieceSink
 from format_plugins.slicing import sliced
 
@@ -69,6 +69,18 @@ def check_dictionaries(schema: pa.Schema) -> None:
                 f"column {field.name!r} has {field.type}: Arrow IPC has no way to carry a dictionary of a dictionary",
                 column=field.name,
             )
+        if _is_dictionary_of_extension(field.type):
+            raise UnsupportedError(
+                f"column {field.name!r} has {field.type}: Arrow writes a dictionary of an extension type, "
+                "and does not read it again",
+                column=field.name,
+            )
+
+
+def _is_dictionary_of_extension(kind: Type) -> bool:
+    if pa.types.is_dictionary(kind) and is_extension(kind.value_type):
+        return True
+    return any(map(_is_dictionary_of_extension, _inner(kind)))
 
 
 def _is_dictionary_of_dictionary(kind: Type) -> bool:

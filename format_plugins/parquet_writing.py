@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias, cast
 
 import pyarrow as pa
@@ -10,8 +10,9 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from format_plugins.contract import UnsupportedError
-from format_plugins.kinds import Array
+from format_plugins.kinds import Array, Type, holds, is_extension
 from format_plugins.pieces import PieceSink
+from format_plugins.relabelling import storage, storage_type, struct_fields
 from format_plugins.slicing import sliced
 from format_plugins.spelling import did_you_mean
 from format_plugins.views import is_view
@@ -92,10 +93,46 @@ def dictionary_paths(first: pa.Table, wanted: str | bool | tuple[str, ...]) -> b
 
 def refuse_types(schema: pa.Schema, *, version: Version) -> None:
     """Raise ``UnsupportedError`` that names the first column whose type Parquet cannot carry."""
+    for field in schema:
+        for accepts, problem in _TRAPS:
+            if holds(field.type, accepts):
+                raise _refusal(field, problem)
     try:
         pq.ParquetWriter(cast("Any", PieceSink()), schema, version=version)
     except _REFUSALS as error:
         raise refuse(pa.Table.from_batches([], schema), error, version=version) from error
+
+
+def refuse_values(table: pa.Table) -> None:
+    """Raise ``UnsupportedError`` for fixed-size lists that are never null, in structs that are: Arrow cannot read them."""
+    for field, column in zip(table.schema, table.columns, strict=True):
+        if holds(field.type, _has_full_list) and any(_lacks_a_list(storage(chunk)) for chunk in column.chunks):
+            raise _refusal(field, "a fixed-size list that is not nullable lies in a struct that is null")
+
+
+def _has_full_list(type_: Type) -> bool:
+    fields = [type_.field(index) for index in range(type_.num_fields)] if pa.types.is_struct(type_) else []
+    return any(pa.types.is_fixed_size_list(field.type) and not field.nullable for field in fields)
+
+
+def _lacks_a_list(array: Array) -> bool:
+    if pa.types.is_struct(array.type):
+        return (array.null_count > 0 and _has_full_list(array.type)) or any(map(_lacks_a_list, struct_fields(array)))
+    inner = array.values if array.type.num_fields else None
+    return inner is not None and _lacks_a_list(inner)
+
+
+def _refusal(field: pa.Field[Any], problem: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"Parquet cannot carry the column {field.name!r} of type {field.type}: {problem}", column=field.name
+    )
+
+
+#: What Arrow writes, and ends the process over, or does not read again.
+_TRAPS: tuple[tuple[Callable[[Type], bool], str], ...] = (
+    (lambda type_: pa.types.is_fixed_size_list(type_) and type_.list_size == 0, "its lists have no values"),
+    (lambda type_: pa.types.is_dictionary(type_) and is_extension(type_.value_type), "a dictionary of an extension type"),
+)
 
 
 def refuse(table: pa.Table, error: Exception, *, version: Version) -> UnsupportedError:
@@ -128,11 +165,14 @@ def _check_names(schema: pa.Schema, names: tuple[str, ...]) -> None:
 
 
 def _joined(name: str, column: Array) -> Array:
-    """Return a sampled column as one array. Raises ``UnsupportedError`` for dictionaries that cannot be made into one."""
+    """Return a sampled column as one array, without extension types.
+
+    Raises ``UnsupportedError`` for dictionaries that cannot be made into one.
+    """
     if not column.num_chunks:
-        return pa.nulls(0, column.type)
+        return pa.nulls(0, storage_type(column.type))
     try:
-        return pa.concat_arrays(column.chunks)
+        return pa.concat_arrays([storage(chunk) for chunk in column.chunks])
     except pa.ArrowInvalid as error:
         raise UnsupportedError(
             f"Parquet cannot carry the column {name!r} of type {column.type}: {error}", column=name
@@ -142,9 +182,7 @@ def _joined(name: str, column: Array) -> Array:
 def _leaves(path: str, array: Array) -> Iterator[tuple[str, Array]]:
     """Yield the values in ``array`` that are columns of their own in Parquet, by the path that they have there."""
     kind = array.type
-    if isinstance(array, pa.ExtensionArray):
-        yield from _leaves(path, array.storage)
-    elif pa.types.is_struct(kind):
+    if pa.types.is_struct(kind):
         for index, values in enumerate(array.flatten()):
             yield from _leaves(f"{path}.{kind.field(index).name}", values)
     elif pa.types.is_map(kind):

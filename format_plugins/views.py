@@ -6,6 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.kinds import Array, Type, children, holds, is_list_view, is_text_view
+from format_plugins.relabelling import struct_fields
 
 #: Texts up to this length stand in the view itself, those beyond in buffers that rows may share (Arrow's layout).
 _INLINE_BYTES = 12
@@ -66,7 +67,7 @@ def _text_views(column: Array) -> list[Array]:
     if is_text_view(kind):
         return [column]
     if pa.types.is_struct(kind):
-        return [views for child in column.flatten() for views in _text_views(child)]
+        return [views for child in struct_fields(column) for views in _text_views(child)]
     return _text_views(column.flatten()) if pa.types.is_list(kind) or pa.types.is_large_list(kind) else []
 
 

@@ -8,6 +8,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.kinds import Array, Type, holds, is_extension, is_list, is_list_view, is_text, is_text_view
+from format_plugins.relabelling import struct_fields
+from format_plugins.sharing import run_ends, run_numbers
 from format_plugins.slicing import data_bytes
 from format_plugins.views import is_view, text_lengths
 
@@ -29,7 +31,7 @@ def written_bytes(batch: pa.RecordBatch, *, shares: Callable[[Type], bool] = sha
     size = data_bytes(batch)
     for index, kind in enumerate(batch.schema.types):
         if holds(kind, shares):
-            size += pc.sum(_lengths(batch.column(index))).as_py() or 0
+            size += _total(batch.column(index))
     return size
 
 
@@ -42,11 +44,18 @@ def _lengths(array: Array) -> Array:
 
 
 def _of_runs(array: Array) -> Array:
-    start, count = array.find_physical_offset(), array.find_physical_length()
-    ends = pc.subtract(array.run_ends.slice(start, count).cast(pa.int64()), pa.scalar(array.offset))
-    ends = pc.min_element_wise(ends, pa.scalar(len(array)))
+    values, numbers = run_numbers(array)
+    return _lengths(values).take(numbers)
+
+
+def _total(array: Array) -> int:
+    if not pa.types.is_run_end_encoded(array.type):
+        return int(pc.sum(_lengths(array)).as_py() or 0)
+    # The rows of a few runs may be too many to be looked at one by one.
+    ends = run_ends(array)
     begins = pa.concat_arrays([pa.array([0], pa.int64()), ends])[:-1]
-    return pc.multiply(_lengths(array.values.slice(start, count)), pc.subtract(ends, begins))
+    values = array.values.slice(array.find_physical_offset(), array.find_physical_length())
+    return int(pc.sum(pc.multiply(_lengths(values), pc.subtract(ends, begins))).as_py() or 0)
 
 
 def _of_lists(array: Array) -> Array:
@@ -81,7 +90,7 @@ _KINDS: tuple[tuple[Callable[[Type], bool], Callable[[Array], Array]], ...] = (
     (is_extension, lambda array: _lengths(array.storage)),
     (pa.types.is_dictionary, lambda array: _lengths(array.dictionary).take(array.indices)),
     (pa.types.is_run_end_encoded, _of_runs),
-    (pa.types.is_struct, lambda array: _sum([_lengths(field) for field in array.flatten()], len(array))),
+    (pa.types.is_struct, lambda array: _sum([_lengths(field) for field in struct_fields(array)], len(array))),
     (lambda kind: is_list(kind) or pa.types.is_map(kind), _of_lists),
     (is_text_view, lambda array: text_lengths(array).cast(pa.int64())),
     (pa.types.is_binary, lambda array: pc.binary_length(array).cast(pa.int64())),

@@ -332,6 +332,23 @@ def keeps_the_first_order(module):
     assert read(module, written(module, batches))["x"].chunk(0).dictionary.to_pylist() == ["low", "high"]
 
 
+def makes_an_order(module):
+    table = dictionary("low", "high", indices=(1, 0), ordered=True)
+    again = read(module, written(module, table), schema=table.schema)
+    assert again.schema == table.schema
+    assert again["x"].chunk(0).dictionary.to_pylist() == ["high", "low"]
+
+
+def not_read_as_written(*tables, error):
+    def check(module):
+        for table in tables:
+            document = written(module, table)
+            with pytest.raises(FormatError, match=error):
+                read(module, document, schema=table.schema)
+
+    return check
+
+
 def changing(*tables):
     return refused([table.to_batches()[0] for table in tables])
 
@@ -339,6 +356,7 @@ def changing(*tables):
 DAY = 86_400
 DICTIONARY = dictionary("a")
 DICTIONARY_OF_ONE = of(pa.DictionaryArray.from_arrays(pa.array([0]), DICTIONARY["x"].chunk(0)))
+DICTIONARY_OF_EXTENSION = of(pa.DictionaryArray.from_arrays(pa.array([0]), pa.array([b"0123456789abcdef"], pa.uuid())))
 STRING_LISTS = pa.list_(pa.dictionary(pa.int32(), pa.string()))
 RUNS = of(pa.RunEndEncodedArray.from_arrays(pa.array([2], pa.int16()), pa.array(["a"])))
 UNION = of(pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [pa.array([1])]))
@@ -351,6 +369,13 @@ STRUCT = column(pa.struct([("a", pa.int64())]), {"a": 1})
 MAP = column(pa.map_(pa.string(), pa.int64()), [("a", 1)])
 PARIS = (column(pa.timestamp("us", "Europe/Paris"), 1), pa.timestamp("us", "UTC"))
 TIMES = [column(type_, 5) for type_ in (pa.time32("s"), pa.time32("ms"), pa.time64("us"), pa.time64("ns"))]
+OVERFLOWING = pa.concat_tables(
+    [
+        of(pa.DictionaryArray.from_arrays(pa.array(range(100), pa.int8()), pa.array(range(start, start + 100))))
+        for start in (0, 100)
+    ]
+)
+FULL_LIST = pa.struct([pa.field("l", pa.list_(pa.int8(), 1), nullable=False)])
 BEYOND = [column(pa.date32(), 2_932_897), column(pa.date32(), -719_529), column(pa.timestamp("s"), 2_932_897 * DAY)]
 NUMBERS = [(column(pa.decimal128(5, 2), Decimal("1.25")), pa.float64())]
 NUMBERS += [(column(type_, 1.5), pa.float64()) for type_ in (pa.float16(), pa.float32())]
@@ -383,6 +408,11 @@ CLAIMS = {
             (column(pa.string(), "12", "007"), pa.string()),
         ),
         "dates and times outside the years 0 to 9999": refused(*BEYOND),
+        "`timestamp[ns]` in the part of a second before 1677-09-21 00:12:44": refused(column(pa.timestamp("ns"), -(2**63))),
+        "ordered dictionaries": makes_an_order,
+        "a dictionary with more values than its index type can tell apart in a record batch": not_read_as_written(
+            OVERFLOWING, error="tell 128 apart"
+        ),
         'texts that read as null, or hold a delimiter, with `quoting` "none"': refused(
             column(pa.string(), ""), column(pa.string(), 'a,\t"'), quoting="none", option="quoting"
         ),
@@ -421,6 +451,15 @@ CLAIMS = {
         "dictionaries, run-end encoded values, extension types": becomes(
             *((table, pa.string()) for table in (DICTIONARY, RUNS, JSON_TEXT))
         ),
+        "ordered dictionaries": makes_an_order,
+        "a dictionary with more values than its index type can tell apart in a record batch": not_read_as_written(
+            OVERFLOWING, error="tell 128 apart"
+        ),
+        "a dictionary whose values are a dictionary": all_of(
+            becomes((DICTIONARY_OF_ONE, pa.string()), exact=False),
+            not_read_as_written(DICTIONARY_OF_ONE, error="a dictionary of dictionaries"),
+        ),
+        "decimals of a negative scale with more than 76 digits": refused(column(pa.decimal256(76, -1), Decimal(0))),
         "maps": becomes(
             (MAP, pa.struct([("a", pa.int64())])),
             (
@@ -444,14 +483,18 @@ CLAIMS = {
     },
     "parquet": {
         "`month_day_nano_interval`, unions, run-end encoded values": refused(INTERVAL, UNION, DENSE_UNION, RUNS),
-        "structs without fields, rows without columns": all_of(
-            refused(column(pa.struct([]), {})), refused([NO_COLUMNS], column=None)
+        "structs without fields, rows without columns, fixed-size lists of no values": all_of(
+            refused(column(pa.struct([]), {}), column(pa.list_(pa.int8(), 0), [])), refused([NO_COLUMNS], column=None)
         ),
+        "a struct that is null over a fixed-size list that is not nullable": refused(column(FULL_LIST, {"l": [1]}, None)),
         'nanoseconds that `version` "1.0" or "2.4" would cut': all_of(
             *(refused(column(pa.timestamp("ns"), 1), version=version) for version in ("1.0", "2.4"))
         ),
-        "dictionaries of dictionaries, of views, or that hold a null": refused(
-            DICTIONARY_OF_ONE, dictionary("a", type_=pa.string_view()), dictionary("a", None, indices=(0, 1))
+        "dictionaries of dictionaries, of views, of extension types, or that hold a null": refused(
+            DICTIONARY_OF_EXTENSION,
+            DICTIONARY_OF_ONE,
+            dictionary("a", type_=pa.string_view()),
+            dictionary("a", None, indices=(0, 1)),
         ),
         "`date64`": becomes((column(pa.date64(), 86_400_000), pa.date32())),
         "`timestamp[s]`, `time32[s]`": becomes(
@@ -466,9 +509,11 @@ CLAIMS = {
         "ordered dictionaries that differ between batches": keeps_the_first_order,
         '`uint32` with `version` "1.0"': becomes((column(pa.uint32(), 5), pa.int64()), exact=False, version="1.0"),
     },
-    "arrow_stream": {"a dictionary whose values are a dictionary": refused(DICTIONARY_OF_ONE)},
+    "arrow_stream": {
+        "a dictionary whose values are a dictionary or an extension type": refused(DICTIONARY_OF_ONE, DICTIONARY_OF_EXTENSION)
+    },
     "arrow_file": {
-        "a dictionary whose values are a dictionary": refused(DICTIONARY_OF_ONE),
+        "a dictionary whose values are a dictionary or an extension type": refused(DICTIONARY_OF_ONE, DICTIONARY_OF_EXTENSION),
         "a dictionary that changes, and is ordered, or holds a null, or is nested in another type": all_of(
             changing(dictionary("a", ordered=True), dictionary("b", ordered=True)),
             changing(dictionary("a", None), dictionary("b", None)),

@@ -22,7 +22,15 @@ from format_plugins.contract import FormatError, PluginCapabilities, PluginMetad
 from format_plugins.fitting import fit
 from format_plugins.options import option
 from format_plugins.parquet_reading import ParquetRows
-from format_plugins.parquet_writing import RowGroups, Version, check_level, dictionary_paths, refuse, refuse_types
+from format_plugins.parquet_writing import (
+    RowGroups,
+    Version,
+    check_level,
+    dictionary_paths,
+    refuse,
+    refuse_types,
+    refuse_values,
+)
 from format_plugins.pieces import PieceSink
 from format_plugins.selection import selected
 from format_plugins.streams import ByteStream
@@ -100,9 +108,10 @@ class Parquet:
         refuse_types(schema, version=config.version)
         groups = iter(RowGroups(batches, max_rows=config.row_group_rows, max_bytes=config.row_group_bytes))
         first = next(groups, None)  # its values decide which columns have a dictionary
-        writer = self._writer(sink, schema.empty_table() if first is None else first)
+        writer = self._writer(sink, pa.Table.from_batches([], schema) if first is None else first)
 
         def encode(group: pa.Table) -> list[pa.Buffer]:
+            refuse_values(group)
             try:
                 writer.write_table(group, row_group_size=group.num_rows)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:

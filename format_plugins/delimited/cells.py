@@ -11,8 +11,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
+from format_plugins.decimals import of_width
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.kinds import Array, is_text
+from format_plugins.relabelling import relabelled
 
 #: From a column to strings, null where it is null.
 ToText: TypeAlias = Callable[[Array], Array]
@@ -23,6 +25,9 @@ _FIRST_DAY = (dt.date(1, 1, 1) - dt.date(1970, 1, 1)).days - 366  # the first on
 _LAST_DAY = (dt.date(9999, 12, 31) - dt.date(1970, 1, 1)).days
 #: pyarrow's parser counts whole seconds first: it refuses the last part of a second before the least timestamp[ns].
 _FIRST_NANOSECOND = -9_223_372_036_000_000_000
+_TOO_EARLY = "a timestamp[ns] in the part of a second before 1677-09-21 00:12:44, which would not be read back"
+#: By the width in bits of a decimal, the scale up to which Arrow makes texts of it.
+_MOST_DIGITS = {32: 9, 64: 18, 128: 38, 256: 76}
 _UNITS_PER_SECOND = {"s": 1, "ms": 1000, "us": 1_000_000, "ns": 1_000_000_000}
 
 
@@ -57,7 +62,7 @@ def _writer(name: str, type_: pa.DataType, options: DelimitedOptions) -> ToText 
         (pa.types.is_timestamp, partial(_timestamps, name)),
         (pa.types.is_boolean, _bools(options)),
         (pa.types.is_floating, partial(_numbers, options)),
-        (pa.types.is_decimal, partial(_numbers, options)),
+        (pa.types.is_decimal, partial(_decimals, options)),
         (pa.types.is_integer, _cast),
         (pa.types.is_time, _cast),
         (pa.types.is_duration, _cast),  # a number of its units
@@ -85,6 +90,15 @@ def _numbers(options: DelimitedOptions, array: Array) -> Array:
     return texts if options.decimal_point == "." else pc.replace_substring(texts, ".", options.decimal_point)
 
 
+def _decimals(options: DelimitedOptions, array: Array) -> Array:
+    type_ = array.type
+    if abs(type_.scale) <= _MOST_DIGITS[type_.bit_width]:
+        return _numbers(options, array)
+    # Arrow writes a remark in the place of each such number.
+    units = relabelled(array, of_width(type_.bit_width, type_.precision))
+    return pc.binary_join_element_wise(_cast(units), f"E{-type_.scale}", "")
+
+
 def _dates(name: str, array: Array) -> Array:
     try:
         days = array.cast(pa.date32())
@@ -99,14 +113,15 @@ def _timestamps(name: str, array: Array) -> Array:
     per_second = _UNITS_PER_SECOND[array.type.unit]
     first, last = _FIRST_DAY * _DAY_SECONDS * per_second, ((_LAST_DAY + 1) * _DAY_SECONDS) * per_second - 1
     if array.type.unit == "ns":
-        first, last = _FIRST_NANOSECOND, (1 << 63) - 1
-    _check_range(name, array.view(pa.int64()), first, last)
+        _check_range(name, array.view(pa.int64()), _FIRST_NANOSECOND, (1 << 63) - 1, _TOO_EARLY)
+    else:
+        _check_range(name, array.view(pa.int64()), first, last)
     texts = array.view(pa.timestamp(array.type.unit)).cast(pa.string())
     return texts if array.type.tz is None else pc.binary_join_element_wise(texts, "Z", "")
 
 
-def _check_range(name: str, numbers: Array, first: int, last: int) -> None:
+def _check_range(name: str, numbers: Array, first: int, last: int, problem: str = "a date outside the years 0 to 9999") -> None:
     bounds: Any = pc.min_max(numbers)
     least, most = bounds["min"].as_py(), bounds["max"].as_py()
     if least is not None and (least < first or most > last):
-        raise UnsupportedError(f"column {name!r:.80} has a date outside the years 0 to 9999", column=name)
+        raise UnsupportedError(f"column {name!r:.80} has {problem}", column=name)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from format_plugins.contract import UnsupportedError
 from format_plugins.decimals import of_texts
 from format_plugins.delimited.options import DelimitedOptions
+from format_plugins.sharing import dictionary_of
 
 #: From the array that pyarrow's parser made to the array of the output; raises ``pa.ArrowInvalid`` when one value cannot.
 Finish: TypeAlias = "Callable[[pa.Array[Any]], pa.Array[Any]]"
@@ -60,7 +61,7 @@ def _plan(type_: pa.DataType, options: DelimitedOptions) -> tuple[pa.DataType, F
     if pa.types.is_decimal(type_):
         return pa.string(), lambda array: _decimals(array, type_, options.decimal_point)
     if isinstance(type_, pa.DictionaryType):
-        return _then(_plan(type_.value_type, options), lambda array: _dictionary(array, type_))
+        return _then(_plan(type_.value_type, options), lambda array: dictionary_of(array, type_))
     if isinstance(type_, pa.BaseExtensionType):
         return _then(_plan(type_.storage_type, options), type_.wrap_array)
     return None
@@ -78,9 +79,3 @@ def _decimals(array: pa.Array[Any], type_: pa.DataType, decimal_point: str) -> p
     if decimal_point != ".":
         texts = pc.replace_substring(texts, decimal_point, ".")
     return cast("pa.Array[Any]", of_texts(texts, type_))
-
-
-def _dictionary(array: pa.Array[Any], type_: pa.DictionaryType[Any, Any, Any]) -> pa.Array[Any]:
-    encoded: Any = array.dictionary_encode()
-    indices = encoded.indices.cast(type_.index_type)
-    return cast("pa.Array[Any]", pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=type_.ordered))

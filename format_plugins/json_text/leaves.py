@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import binascii
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 import msgspec
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
 from format_plugins.decimals import of_texts
@@ -22,6 +24,9 @@ Finish: TypeAlias = Callable[[Array], Array]
 #: By their bits, the least double that rounds to infinity in a float, and the integer up to which it holds all.
 _FLOATS = {16: (65520.0, 1 << 11), 32: (float.fromhex("0x1.ffffffp+127"), 1 << 24), 64: (None, 1 << 53)}
 _NON_FINITE = Literal["NaN", "Infinity", "-Infinity"]
+#: Where the least timestamp[ns] lies, 1677-09-21T00:12:43.145224192, in any time zone; and the digits behind a second.
+_FIRST_SECOND = r"^1677-09-2[0-2].*:43\."
+_FRACTION = re.compile(r"\.([0-9]{1,9})(?![0-9])")
 _FRACTIONS = {"s": 0, "ms": 3, "us": 6, "ns": 9}
 
 
@@ -121,7 +126,34 @@ def _float(type_: Type, rules: Rules) -> Reading:
 
 
 def _timestamp(type_: Type, _: Rules) -> Reading:
+    if pa.types.is_timestamp(type_) and type_.unit == "ns":
+        return Reading(str, pa.string(), lambda array: converted(lambda part: _nanoseconds(part, type_), array), verbatim=True)
     return Reading(str, pa.string(), _casting(type_), verbatim=True)
+
+
+def _nanoseconds(texts: Array, type_: Type) -> Array:
+    """Read timestamps; Arrow's own reading counts whole seconds first, and refuses those before the first one of them."""
+    try:
+        return texts.cast(type_)
+    except pa.ArrowInvalid:
+        first: Array = pc.match_substring_regex(texts, _FIRST_SECOND)
+        if not pc.any(first).as_py():
+            raise
+    others = pc.if_else(first, pa.scalar(None, pa.string()), texts).cast(type_).view(pa.int64()).to_pylist()
+    for place in pc.indices_nonzero(first.fill_null(False)).to_pylist():
+        others[place] = _first_second(texts[place].as_py(), type_)
+    return pa.array(others, pa.int64()).view(type_)
+
+
+def _first_second(text: str, type_: Type) -> int:
+    found = _FRACTION.search(text)
+    if found is None:
+        raise ValueError(f"{text!r:.80} is no {type_}")
+    seconds: Any = pa.array([text.replace(found[0], "", 1)]).cast(pa.timestamp("s", type_.tz)).view(pa.int64())
+    number = int(seconds[0].as_py()) * 10**9 + int(found[1].ljust(9, "0"))
+    if number < -(1 << 63):
+        raise ValueError(f"{text!r:.80} is before the first {type_}")
+    return number
 
 
 def _time(type_: Type, _: Rules) -> Reading:

@@ -7,13 +7,14 @@ from typing import Annotated, Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
 from format_plugins.json_text.faults import UnfitError
 from format_plugins.json_text.leaves import Finish, Reading, Rules, converted, leaf
 from format_plugins.json_text.renaming import safe_name
+from format_plugins.json_text.written_out import written_out_type
 from format_plugins.kinds import Array, Type, is_extension, is_list, is_text
+from format_plugins.sharing import dictionary_of, runs_of
 
 
 def reading(type_: Type, rules: Rules, depth: int = 1) -> Reading:
@@ -103,7 +104,7 @@ def _list(type_: Type, rules: Rules, depth: int) -> Reading:
 def _map(type_: Type, rules: Rules, depth: int) -> Reading:
     """Read an object when the keys are text, otherwise an array of objects with a ``key`` and a ``value`` each."""
     entry = pa.struct([type_.key_field.with_name("key").with_nullable(False), type_.item_field.with_name("value")])
-    if not is_text(type_.key_type):
+    if not is_text(written_out_type(type_.key_type)):
         inner = record(entry, rules, depth + 1, forbid_unknown=True)
         carrier: pa.DataType = pa.list_(pa.field("entries", inner.carrier, nullable=False))
         entries = pa.struct([type_.key_field, type_.item_field])
@@ -114,15 +115,14 @@ def _map(type_: Type, rules: Rules, depth: int) -> Reading:
 
         listed: Any = list[inner.check]  # type: ignore[name-defined] # made at run time
         return Reading(listed, carrier, of_list, verbatim=inner.verbatim)
-    inner = reading(type_.item_type, rules, depth + 1)
+    key, inner = reading(type_.key_type, rules, depth + 1), reading(type_.item_type, rules, depth + 1)
     check: Any = dict[str, _check(type_.item_field, inner)]  # type: ignore[misc] # made at run time
     carrier = pa.map_(type_.key_field.with_type(pa.string()), type_.item_field.with_type(inner.carrier), type_.keys_sorted)
 
     def of_map(array: Array) -> Array:
         values = _finished(inner, array.items, "{}")
-        entries = pa.StructArray.from_arrays(
-            [array.keys.cast(type_.key_type), values], fields=[type_.key_field, type_.item_field]
-        )
+        keys = _finished(key, array.keys.cast(key.carrier), "{}")
+        entries = pa.StructArray.from_arrays([keys, values], fields=[type_.key_field, type_.item_field])
         return _rebuilt(type_, array, [entries])
 
     return Reading(check, carrier, of_map)
@@ -133,27 +133,14 @@ def _dictionary(type_: Type, rules: Rules, depth: int) -> Reading:
         raise UnsupportedError(f"JSON cannot be read as {type_!s:.200}: a dictionary of dictionaries")
     inner = reading(type_.value_type, rules, depth)
 
-    def encode(array: Array) -> Array:
-        encoded: Any = array.dictionary_encode()
-        indices = encoded.indices.cast(type_.index_type)
-        return pa.DictionaryArray.from_arrays(indices, encoded.dictionary, ordered=type_.ordered)
-
-    return _encoded(type_, inner, encode)
+    return _shared(inner, lambda array: dictionary_of(array, type_))
 
 
 def _run_end_encoded(type_: Type, rules: Rules, depth: int) -> Reading:
-    inner = reading(type_.value_type, rules, depth)
-    return _encoded(
-        type_, inner, lambda array: pc.call_function("run_end_encode", [array], pc.RunEndEncodeOptions(type_.run_end_type))
-    )
+    return _shared(reading(type_.value_type, rules, depth), lambda array: runs_of(array, type_))
 
 
-def _encoded(type_: Type, inner: Reading, encode: Finish) -> Reading:
-    try:
-        encode(pa.nulls(0, type_.value_type))
-    except pa.ArrowNotImplementedError:
-        raise UnsupportedError(f"{type_} is not made here: values of {type_.value_type} cannot be encoded so") from None
-
+def _shared(inner: Reading, encode: Finish) -> Reading:
     def finish(array: Array) -> Array:
         return converted(encode, _finished(inner, array, ""))
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.kinds import Array, Type
+from format_plugins.relabelling import mapped, numbers_of_times, relabelled
 
 _NULL = msgspec.Raw(b"null")
 _NAMES = {math.inf: '"Infinity"', -math.inf: '"-Infinity"'}
@@ -44,7 +45,9 @@ def _non_finite(column: Array) -> dict[int, Any]:
         strange: Array = pc.invert(pc.is_finite(column))
         rows: Array = pc.indices_nonzero(strange.fill_null(False))
         return {row: column[row].as_py() for row in rows.to_pylist()}
-    values = ((row, _nested(value)) for row, value in enumerate(column.to_pylist(maps_as_pydicts="strict")))
+    # Times as numbers: Python has no object for all of them.
+    numbers = relabelled(column, mapped(column.type, numbers_of_times))
+    values = ((row, _nested(value)) for row, value in enumerate(numbers.to_pylist(maps_as_pydicts="strict")))
     return {row: value for row, value in values if value is not None}
 
 

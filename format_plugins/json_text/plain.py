@@ -12,13 +12,17 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import UnsupportedError
 from format_plugins.json_text.options import JsonOptions
-from format_plugins.kinds import Array, Type, is_extension, is_list, is_text
+from format_plugins.json_text.written_out import is_encoded, written_out, written_out_type
+from format_plugins.kinds import Array, Type, is_list, is_text
+from format_plugins.relabelling import relabelled, struct_fields
 
 #: Makes a plain array of an array; None: it is plain as it is.
 Plain: TypeAlias = Callable[[Array], Array] | None
 
 _DAY = 86_400
 _UNITS = {"s": 1, "ms": 1_000, "us": 1_000_000, "ns": 1_000_000_000}
+#: As many as Arrow's widest decimal has.
+_MOST_DIGITS = 76
 #: The days of the years 0000 to 9999, which is what ISO-8601 dates of four digits can say.
 _DAYS = (-719_528, 2_932_896)
 
@@ -46,6 +50,9 @@ def plain(type_: Type, place: Place, depth: int = 1) -> Plain:
     """
     if depth > place.options.max_depth:
         raise place.refusal(f"the schema nests deeper than {place.options.max_depth} levels", "max_depth")
+    if is_encoded(type_):
+        inner = plain(written_out_type(type_), place, depth)
+        return lambda array: _applied(inner, written_out(array))
     for accepts, make in _NESTED:
         if accepts(type_):
             return make(type_, place, depth)
@@ -62,11 +69,14 @@ def plain_struct(type_: Type, place: Place, depth: int) -> Plain:
         if "\0" in name:
             raise places[number].refusal("a name that holds NUL would be cut off there by the writer")
     steps = [plain(field.type, inner, depth + 1) for field, inner in zip(type_, places, strict=True)]
-    if all(step is None for step in steps):
+    if depth == 1 and all(step is None for step in steps):
         return None
 
     def convert(array: Array) -> Array:
-        columns = [_applied(step, column) for step, column in zip(steps, array.flatten(), strict=True)]
+        # Structs in structs are always made anew: the writer panics when they are slices.
+        columns = [_applied(step, column) for step, column in zip(steps, struct_fields(array), strict=True)]
+        if not columns:
+            return array
         fields = [field.with_type(column.type).with_nullable(True) for field, column in zip(type_, columns, strict=True)]
         return pa.StructArray.from_arrays(columns, fields=fields, mask=array.is_null())
 
@@ -77,44 +87,22 @@ def _applied(convert: Plain, array: Array) -> Array:
     return array if convert is None else convert(array)
 
 
-def _extension(type_: Type, place: Place, depth: int) -> Plain:
-    inner = plain(type_.storage_type, place, depth)
-    return lambda array: _applied(inner, array.storage)
-
-
-def _dictionary(type_: Type, place: Place, depth: int) -> Plain:
-    inner = plain(type_.value_type, place, depth)
-    if pa.types.is_string_view(type_.value_type):  # Arrow can take no values out of a dictionary of views
-        return lambda array: array.dictionary.cast(pa.string()).take(array.indices)
-    return lambda array: _applied(inner, array.dictionary_decode())
-
-
-def _run_end_encoded(type_: Type, place: Place, depth: int) -> Plain:
-    inner = plain(type_.value_type, place, depth)
-
-    def convert(array: Array) -> Array:
-        # The numbers of the runs are decoded, for Arrow cannot do it with values of every type. A slice has all runs of
-        # the whole: those that are its own are counted from its beginning to its end.
-        start, count = array.find_physical_offset(), array.find_physical_length()
-        ends = pc.subtract(array.run_ends.slice(start, count).cast(pa.int64()), pa.scalar(array.offset))
-        ends = pc.min_element_wise(ends, pa.scalar(len(array)))
-        runs = pa.RunEndEncodedArray.from_arrays(ends, pa.array(range(count), pa.int64()))
-        numbers: Any = pc.call_function("run_end_decode", [runs])
-        return _applied(inner, array.values.slice(start, count).take(numbers))
-
-    return convert
-
-
 def _list(type_: Type, place: Place, depth: int) -> Plain:
     inner = plain(type_.value_type, place.step("[]"), depth + 1)
     if inner is None:
         return None
 
     def convert(array: Array) -> Array:
-        lengths: Array = pc.list_value_length(array)
-        return pa.ListArray.from_arrays(_offsets(lengths), inner(pc.list_flatten(array)), mask=array.is_null())
+        offsets, values = _parts(array)
+        return pa.ListArray.from_arrays(offsets, inner(values), mask=array.is_null())
 
     return convert
+
+
+def _parts(array: Array) -> tuple[Array, Array]:
+    """Return the offsets of lists, of which those that are null are empty, and the values in all the lists."""
+    lengths: Array = pc.list_value_length(array)
+    return _offsets(lengths), pc.list_flatten(array)
 
 
 def _offsets(lengths: Array) -> Array:
@@ -128,27 +116,26 @@ def _map(type_: Type, place: Place, depth: int) -> Plain:
     entries = pa.list_(pa.field("entries", entry, nullable=False))
     if not is_text(type_.key_type):
         as_list = _list(entries, place, depth)
-        return lambda array: _applied(as_list, array.cast(entries))
+        return lambda array: _applied(as_list, relabelled(array, entries))
     inner = plain(type_.item_type, place.step("{}"), depth + 1)
 
     def convert(array: Array) -> Array:
-        lists = array.cast(entries)
-        keys, values = pc.list_flatten(lists).flatten()
-        parents = pc.list_parent_indices(lists)
-        if _holds_twice(parents, keys):
+        offsets, pairs = _parts(relabelled(array, entries))
+        keys, values = struct_fields(pairs)
+        if _holds_twice(offsets, keys):
             raise place.refusal("a map holds the same key twice, which a JSON object cannot")
         if values.null_count and not place.options.explicit_nulls:
             raise place.refusal(
                 "without explicit_nulls the keys of a map whose values are null would be lost", "explicit_nulls"
             )
-        offsets = _offsets(pc.list_value_length(lists))
         return pa.MapArray.from_arrays(offsets, keys.cast(pa.string()), _applied(inner, values), mask=array.is_null())
 
     return convert
 
 
-def _holds_twice(parents: Array, keys: Array) -> bool:
-    """Say whether a key stands twice under one parent. Without Arrow's grouping, which writes to stderr as it likes."""
+def _holds_twice(offsets: Array, keys: Array) -> bool:
+    """Say whether a key stands twice in one map. Without Arrow's grouping, which writes to stderr as it likes."""
+    parents = pc.list_parent_indices(pa.ListArray.from_arrays(offsets, keys))
     numbers = keys.cast(pa.large_string()).dictionary_encode()
     pairs = pc.add(pc.multiply(parents.cast(pa.int64()), pa.scalar(len(numbers.dictionary))), numbers.indices.cast(pa.int64()))
     return bool(pc.count_distinct(pairs).as_py() < len(keys))
@@ -175,6 +162,16 @@ def _floating(type_: Type, place: Place) -> Plain:
         return array
 
     return convert
+
+
+def _decimal(type_: Type, place: Place) -> Plain:
+    if type_.scale >= 0:
+        return None
+    # The writer puts the zeros of the scale behind a 0, too, which is no JSON.
+    digits = type_.precision - type_.scale
+    if digits > _MOST_DIGITS:
+        raise place.refusal(f"numbers of {type_} have up to {digits} digits, and more than {_MOST_DIGITS} are not written")
+    return lambda array: array.cast(pa.decimal256(digits, 0))
 
 
 def _timestamp(type_: Type, place: Place) -> Plain:
@@ -236,20 +233,17 @@ def _base64(value: bytes) -> str:
 
 
 _NESTED: tuple[tuple[Callable[[Type], bool], Callable[[Type, Place, int], Plain]], ...] = (
-    (is_extension, _extension),
     (pa.types.is_struct, plain_struct),
     (pa.types.is_map, _map),
-    (pa.types.is_dictionary, _dictionary),
-    (pa.types.is_run_end_encoded, _run_end_encoded),
     (is_list, _list),
 )
 _AS_IT_IS: tuple[Callable[[Type], bool], ...] = (
     pa.types.is_integer,
     pa.types.is_boolean,
-    pa.types.is_null,
-    pa.types.is_decimal,
 )
 _LEAVES: tuple[tuple[Callable[[Type], bool], Callable[[Type, Place], Plain]], ...] = (
+    (pa.types.is_null, lambda _, __: lambda array: pa.nulls(len(array))),  # lists of them have lost their length
+    (pa.types.is_decimal, _decimal),
     (pa.types.is_floating, _floating),
     (pa.types.is_timestamp, _timestamp),
     (pa.types.is_date, _date),

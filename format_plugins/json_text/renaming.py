@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 import pyarrow as pa
 
+from format_plugins.json_text.written_out import written_out_type
 from format_plugins.kinds import Type, is_list, is_text
 
 #: Makes text with safe names of text with the names of the document.
@@ -53,7 +54,7 @@ def _of_fields(inner: dict[str, Rename | None]) -> Rename | None:
 
 def _of_map(type_: Type) -> Rename | None:
     item = renaming(type_.item_type)
-    if is_text(type_.key_type):
+    if is_text(written_out_type(type_.key_type)):
         return item and _through(
             dict[str, msgspec.Raw], lambda parts: {name: _renamed(item, part) for name, part in parts.items()}
         )
