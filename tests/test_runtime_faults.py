@@ -193,6 +193,8 @@ def test_other_streams_go_on_meanwhile(client, server):
         streams = [pool.submit(steady, number) for number in range(3)]
         for do in ("segfault", "leave", "noise", "flood", "loop"):
             failure(lambda do=do: put(client, do))
+            failure(lambda do=do: get(client, do))
+            failure(lambda do=do: get(client, do, "create"))
         for stream in streams:
             stream.result(60)
 
