@@ -147,7 +147,10 @@ def _text(array: Array, row: int) -> str | None:
 
 def _cast(array: Array, type_: pa.DataType) -> Array:
     if not pa.types.is_dictionary(type_) or pa.types.is_dictionary(array.type):
-        return array.cast(type_, safe=True)
+        converted: Array = array.cast(type_, safe=True)
+        if converted.type.num_fields:
+            converted.validate(full=True)  # Arrow loses the length of nulls in lists
+        return converted
     try:  # Arrow makes dictionaries of text only
         return dictionary_of(array.cast(type_.value_type, safe=True), type_)
     except ValueError as error:

@@ -132,6 +132,10 @@ def _refusal(field: pa.Field[Any], problem: str) -> UnsupportedError:
 _TRAPS: tuple[tuple[Callable[[Type], bool], str], ...] = (
     (lambda type_: pa.types.is_fixed_size_list(type_) and type_.list_size == 0, "its lists have no values"),
     (lambda type_: pa.types.is_dictionary(type_) and is_extension(type_.value_type), "a dictionary of an extension type"),
+    (
+        lambda type_: pa.types.is_dictionary(type_) and holds(type_.value_type, pa.types.is_dictionary),
+        "a dictionary in another",
+    ),
 )
 
 

@@ -319,6 +319,13 @@ def reads_two_columns_of_one_name_with_names(module):
     assert read(module, document, column_names=["x", "y"]).to_pydict() == {"x": [1], "y": [2]}
 
 
+def loses_the_first_nulls(module):
+    document = written(module, column(pa.int64(), None, 1, None), header=False)
+    assert read(module, document, header=False).to_pydict() == {"f0": [1, None]}
+    for known in ({"schema": pa.schema([("x", pa.int64())])}, {"column_names": ["x"]}):
+        assert read(module, document, header=False, **known).to_pydict() == {"x": [None, 1, None]}
+
+
 def loses_the_bits_of_nan(module):
     bits = pa.py_buffer(struct.pack("<Q", 0xFFF8_0000_0000_0001))
     document = written(module, of(pa.Array.from_buffers(pa.float64(), 1, [None, bits])))
@@ -426,6 +433,7 @@ CLAIMS = {
         ),
         "metadata, not null": loses_metadata,
         "a table without columns": refused([NO_COLUMNS], column=None),
+        "nulls in the first rows of a single column, with `header` false": loses_the_first_nulls,
         "two columns of one name": reads_two_columns_of_one_name_with_names,
     },
     "ndjson": {
@@ -500,7 +508,12 @@ CLAIMS = {
         "`timestamp[s]`, `time32[s]`": becomes(
             (column(pa.timestamp("s"), 5), pa.timestamp("ms")), (column(pa.time32("s"), 5), pa.time32("ms"))
         ),
-        "dictionaries of numbers": becomes((dictionary(5), pa.int64()), exact=False),
+        "dictionaries of anything but text and bytes": becomes(
+            (dictionary(5), pa.int64()),
+            (dictionary(True), pa.bool_()),
+            (dictionary(Decimal("1.5")), pa.decimal128(2, 1)),
+            exact=False,
+        ),
         "dictionaries of `large_string`, `large_binary`": becomes(
             (dictionary("a", type_=pa.large_string()), pa.dictionary(pa.int8(), pa.string())),
             (dictionary(b"a", type_=pa.large_binary()), pa.dictionary(pa.int8(), pa.binary())),

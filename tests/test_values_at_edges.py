@@ -201,6 +201,15 @@ def test_a_dictionary_of_dictionaries_comes_back_from_text(module):
     comes_back(module, of(pa.DictionaryArray.from_arrays(pa.array([1, 0, 1], pa.int8()), inner)))
 
 
+def test_parquet_refuses_a_dictionary_in_another_wherever_it_is():
+    inner = pa.DictionaryArray.from_arrays(pa.array([0]), pa.array([1.5]))
+    outer = pa.DictionaryArray.from_arrays(pa.array([0]), inner)
+    for array in (outer, pa.StructArray.from_arrays([outer, pa.array([1])], names=["d", "n"])):
+        with pytest.raises(UnsupportedError) as caught:
+            written(parquet, of(array))
+        assert caught.value.column == "x"
+
+
 @pytest.mark.parametrize("module", [parquet, arrow_file, arrow_stream])
 def test_a_dictionary_of_an_extension_type_is_refused_where_it_would_not_be_read_again(module):
     uuids = pa.array([b"0123456789abcdef"], pa.uuid())
@@ -251,6 +260,14 @@ def test_unions_in_structs_that_are_null_are_looked_through():
     numbers = pa.StructArray.from_arrays([UNION, pa.array([1] * 4, pa.int32())], names=["u", "n"], mask=HALF_NULL)
     wanted = pa.schema([("x", pa.struct([("u", UNION.type), ("n", pa.int64())]))])
     assert fit(of(numbers).to_reader(), wanted).read_all().schema == wanted
+
+
+def test_a_conversion_that_arrow_spoils_is_an_error_and_no_array_that_is_not_valid():
+    lists = pa.array([[None, None], [None] * 3, None], pa.list_(pa.null()))
+    pairs = pa.StructArray.from_arrays([lists, pa.array([1, 2, 3], pa.date32())], names=["l", "d"])
+    wanted = pa.schema([("x", pa.struct([("l", lists.type), ("d", pa.date64())]))])
+    with pytest.raises(FormatError, match="'x'"):
+        fit(of(pairs).to_reader(), wanted).read_all()
 
 
 # Anything at all.
