@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from effort import report
 from native_plugins import COMPILER, NATIVE, Builder, needs_compiler, run
-from plugin_samples import eventually, steadily
+from plugin_samples import eventually
 from pyarrow import flight
 from raw_flight import (
     PAYLOAD,
@@ -129,6 +129,16 @@ def formats(client):
     return {each["name"] for each in action(client, "formats")}
 
 
+def looked_at_since(client, moment):
+    """Wait until the server has looked at the plugin folder at some time after ``moment``."""
+
+    def has_looked():
+        asked = time.monotonic()
+        return asked - action(client, "health")[0]["plugins"]["last_scan_age_secs"] > moment
+
+    eventually(has_looked)
+
+
 def put_numbers(client, dataset="n", **options):
     return put_batches(client, {"dataset": dataset, "format": "numbers", "options": options}, [], PAYLOAD)
 
@@ -196,10 +206,12 @@ class TestDeploying:
         with numbers.file.open("wb") as file:
             file.write(content[:4096])
             file.flush()
-            steadily(lambda: (numbers.status or {"failures": 0, "generation": None})["generation"] is None, 1.0)
-            assert not (numbers.status or {}).get("failures")
+            for _ in range(3):
+                looked_at_since(numbers.client, time.monotonic())
+                assert not (numbers.status or {}).get("failures")
+                assert (numbers.status or {}).get("generation") is None
             file.write(content[4096:])
-        eventually(lambda: numbers.status["state"] == "active")
+        eventually(lambda: (numbers.status or {}).get("state") == "active")
 
     def test_removing_it_undeploys_it(self, module_server, numbers, build):
         before = set(plugin_processes(module_server.pid))

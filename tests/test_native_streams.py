@@ -75,6 +75,18 @@ class TestReading:
             faulty.reader(fault=fault).read_all()
         assert type(caught.value) is kind
 
+    def test_a_document_that_is_given_back_twice_is_so_without_harm(self, faulty):
+        for _ in range(3):
+            with pytest.raises(FormatError, match=r"^no reader to be had$"):
+                faulty.reader([b"x"], fault="twice")
+        assert table(faulty.reader()).num_rows == 6
+
+    @pytest.mark.parametrize("fault", ["no_schema", "no_next"])
+    def test_a_stream_without_its_functions_is_the_plugins_fault(self, faulty, fault):
+        with pytest.raises(NativePluginError, match="lacks get_"):
+            faulty.reader(fault=fault).read_all()
+        assert faulty.lines.count("stream released") == 1
+
     def test_a_long_message_is_cut_and_need_not_be_text(self, faulty):
         with pytest.raises(FormatError) as caught:
             faulty.reader(fault="long").read_all()
@@ -111,6 +123,11 @@ class TestReading:
 class TestWriting:
     def test_bytes_come_as_the_plugin_makes_them(self, faulty):
         assert list(faulty.codec().write_batches(ROWS.to_reader(2))) == [b"batch\n"] * 3
+
+    def test_a_stream_of_bytes_without_its_function_is_the_plugins_fault(self, faulty):
+        with pytest.raises(NativePluginError, match="open_writer failed with status 4"):
+            faulty.written(ROWS, fault="no_next")
+        assert faulty.lines.count("bytes released") == 1
 
     def test_record_batches_are_pulled_as_bytes_are_asked_for(self, faulty):
         pulled = []

@@ -129,7 +129,10 @@ class _Reading:
         places[1] = places[1] if schema is not None else 0
         status = struct.open_reader(*places)
         abi.release(hint)
-        if status == abi.Status.OK and out.release:
+        lacks = [name for name in ("get_schema", "get_next") if not getattr(out, name)]
+        if status == abi.Status.OK and out.release and lacks:
+            failure: BaseException = fault.NativePluginError(f"the stream that open_reader made lacks {' and '.join(lacks)}")
+        elif status == abi.Status.OK and out.release:
             try:
                 return pa.RecordBatchReader._import_from_c(ctypes.addressof(out))  # noqa: SLF001 - C interface
             except BaseException as error:  # noqa: BLE001 - from get_schema: as from any function

@@ -40,6 +40,17 @@
 FORMAT_PLUGIN_MANIFEST(manifest, JSON("numbers"));
 #endif
 
+/* Whether this process serves streams, and is no trial: it has its ring mapped. */
+static int serves(void) {
+  char line[512];
+  int found = 0;
+  FILE *maps = fopen("/proc/self/maps", "r");
+  while (maps != NULL && fgets(line, sizeof line, maps) != NULL)
+    if (strstr(line, "flight-ring") != NULL) found = 1;
+  if (maps != NULL) fclose(maps);
+  return found;
+}
+
 static int is(const char *fault, const char *what) { return strcmp(fault, what) == 0; }
 
 struct State {
@@ -137,6 +148,9 @@ static int wrong(struct State *state) {
   if (is(state->fault, "long")) return format_plugin_fail(state->error, FORMAT_PLUGIN_BAD_DATA, "%02000d \xff", 1);
   if (is(state->fault, "segfault")) *(volatile int *)8 = 1;
   if (is(state->fault, "abort")) abort();
+  if (is(state->fault, "exit")) _Exit(0);
+  if (is(state->fault, "loop")) for (;;) continue;
+  while (is(state->fault, "flood")) memset(malloc(1 << 20), 1, 1 << 20);
   if (is(state->fault, "cancel")) {
     while (!state->host->cancelled(state->host)) continue;
     return format_plugin_fail(state->error, FORMAT_PLUGIN_CANCELLED, "cancelled");
@@ -189,8 +203,10 @@ static int open_reader(struct FormatPluginFormat *self, const struct ArrowSchema
                        struct ArrowArrayStream *out, struct FormatPluginError *error) {
   struct State *state = state_new(self, error);
   (void)schema;
-  if (is(state->fault, "open") || is(state->fault, "open_moved")) {
-    if (is(state->fault, "open_moved")) source->release(source);
+  if (is(state->fault, "open") || is(state->fault, "open_moved") || is(state->fault, "twice")) {
+    void (*release)(struct FormatPluginBytes *) = source->release;
+    if (!is(state->fault, "open")) release(source);
+    if (is(state->fault, "twice")) release(source);
     free(state);
     return format_plugin_fail(error, FORMAT_PLUGIN_BAD_DATA, "no reader to be had");
   }
@@ -205,6 +221,8 @@ static int open_reader(struct FormatPluginFormat *self, const struct ArrowSchema
   out->get_last_error = get_last_error;
   out->release = stream_release;
   out->private_data = state;
+  if (is(state->fault, "no_schema")) out->get_schema = NULL;
+  if (is(state->fault, "no_next")) out->get_next = NULL;
   return FORMAT_PLUGIN_OK;
 }
 
@@ -257,6 +275,7 @@ static int open_writer(struct FormatPluginFormat *self, struct ArrowArrayStream 
   bytes.get_last_error = last_words;
   bytes.release = bytes_release;
   bytes.private_data = state;
+  if (is(state->fault, "no_next")) bytes.next = NULL;
   format_plugin_fill(out, &bytes, sizeof bytes);
   return FORMAT_PLUGIN_OK;
 }
