@@ -6,6 +6,8 @@ import pytest
 from author_command import documents, invoke
 from plugin_samples import EXAMPLE
 
+from flight_server.authoring import benching
+
 
 @pytest.fixture
 def home(tmp_path):
@@ -82,3 +84,36 @@ def test_an_empty_sample_is_told(home):
 
 def test_fewer_than_five_measurements_are_refused(home):
     assert invoke("bench", home / "ledger.py", "--sample", home / "sample.ledger", "--times", 4).exit_code == 2
+
+
+def test_a_folder_of_one_plugin_is_that_plugin_and_of_several_one_must_be_named(home):
+    sample = home / "sample.ledger"
+    assert invoke("bench", home, "--sample", sample, "--json").exit_code == 0
+    (home / "second.py").write_text((home / "ledger.py").read_text())
+    result = invoke("bench", home, "--sample", sample)
+    assert result.exit_code == 1
+    assert "holds several plugins (ledger.py, second.py): name one of them" in result.stderr
+
+
+@pytest.mark.parametrize(("name", "why"), [("", "holds no plugin"), ("gone", "is not there"), ("notes.txt", "is no plugin")])
+def test_a_path_without_a_plugin_is_told_without_a_traceback(tmp_path, name, why):
+    (tmp_path / "notes.txt").write_text("tea=1\n")
+    result = invoke("bench", tmp_path / name, "--sample", tmp_path / "notes.txt")
+    assert (result.exit_code, "Traceback" in result.output) == (1, False)
+    assert why in result.stderr
+
+
+def test_a_packed_sample_that_is_damaged_is_laid_to_the_sample(home):
+    (home / "wrong.gz").write_bytes(b"not packed")
+    result = invoke("bench", home / "ledger.py", "--sample", home / "wrong.gz")
+    assert result.stderr == "Error: wrong.gz: the gzip document is damaged: it does not begin as one\n"
+
+
+def test_a_sample_that_takes_too_long_is_told_with_what_to_do(home, monkeypatch):
+    monkeypatch.setattr(benching, "_SILENCE_SECS", 1.0)
+    module = home / "ledger.py"
+    module.write_text(
+        module.read_text().replace("        row = offset = 0", "        while True: pass\n        row = offset = 0")
+    )
+    result = invoke("bench", module, "--sample", home / "sample.ledger")
+    assert "it did not end within 1 seconds; some megabytes of a sample are enough" in result.stderr

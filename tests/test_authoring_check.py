@@ -8,11 +8,22 @@ from author_command import COMMAND, documents, environment, invoke, run
 from client_command import terminal
 from native_plugins import Builder, needs_compiler
 from native_plugins import run as build
-from plugin_samples import EXAMPLE
+from plugin_samples import EXAMPLE, SYNTAX_ERROR
 
 from flight_server.authoring.declared import test_of as beside
 
 FEW = [part for name in ("it can be loaded", "the_example_comes_back", "a-server-takes-it") for part in ("--only", name)]
+
+#: It tells whether it can have a socket, which no sandbox grants.
+SEES_ITS_SANDBOX = """
+import socket
+
+try:
+    socket.socket().close()
+except OSError:
+    raise RuntimeError("the sandbox is auto") from None
+raise RuntimeError("the sandbox is off")
+"""
 
 
 @pytest.fixture(scope="module")
@@ -155,7 +166,38 @@ def test_a_path_without_a_plugin_is_told(tmp_path, name, why):
 def test_an_unknown_check_is_told_with_the_nearest(home):
     result = run("check", "ledger", "--only", "it can be load", cwd=home)
     assert result.returncode == 1
-    assert "did you mean 'it_can_be_loaded'?" in result.stdout
+    assert "did you mean 'it_can_be_loaded'? (known: it_can_be_loaded, " in result.stderr
+
+
+def test_a_link_that_leads_nowhere_is_told(tmp_path):
+    (tmp_path / "odd.py").symlink_to(tmp_path / "gone.py")
+    assert "odd.py is a link that leads nowhere" in invoke("check", tmp_path / "odd.py").stderr
+
+
+def test_a_syntax_error_is_told_with_its_line_and_no_frame_of_the_kit(tmp_path):
+    found = documents(run("check", written(tmp_path, SYNTAX_ERROR), "--json", cwd=tmp_path))
+    assert found[0]["detail"].splitlines()[:2] == [f'  File "{tmp_path}/odd.py", line 1', "    def create_plugin(:"]
+
+
+def test_the_trial_is_that_of_the_configured_server(tmp_path):
+    plugin = written(tmp_path, SEES_ITS_SANDBOX)
+    config = tmp_path / "server.yaml"
+    config.write_text("plugins: {sandbox: 'off'}")
+    for option, sandbox in ((), "auto"), (("--set", "plugins.sandbox=off"), "off"), (("--config", config), "off"):
+        result = run("check", plugin, "--only", "a server takes it", *option, cwd=tmp_path)
+        assert f"RuntimeError: the sandbox is {sandbox}" in result.stdout, result.stdout
+
+
+def test_the_trial_has_the_configured_options(home):
+    laid = "plugins.plugin_configs={ledger: {separatr: x}}"
+    result = run("check", "ledger", "--only", "a server takes it", "--set", laid, cwd=home)
+    assert "unknown key 'plugins.plugin_configs.ledger.separatr'" in result.stdout
+
+
+def test_a_wrong_configuration_is_told_before_any_check(home):
+    result = run("check", "ledger", "--set", "plugins.sandboxx=off", cwd=home)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "unknown key 'plugins.sandboxx'" in result.stderr
 
 
 def test_a_terminal_shows_marks(home):

@@ -10,6 +10,9 @@ import time
 import pytest
 from author_command import COMMAND, environment, invoke
 
+from flight_server.authoring import sampler
+from flight_server.authoring.developing import _show as show
+
 PATIENCE_SECS = 60
 
 
@@ -132,6 +135,33 @@ def test_a_folder_without_plugins_is_watched(tmp_path):
         assert invoke("new", "ledger", "--dir", tmp_path / "elsewhere").exit_code == 0
         (tmp_path / "elsewhere/ledger/ledger.py").rename(tmp_path / "ledger.py")
         dev.shows("✓ ledger 0.1.0: loaded")
+
+
+def test_a_folder_that_cannot_be_used_is_told_with_its_repair(home):
+    (home / "ledger").chmod(0o777)
+    with developing("ledger", cwd=home) as dev:
+        told = dev.shows("Ctrl-C ends it.")
+        assert "! the plugin folder cannot be used" in told
+        assert f"repair: chmod o-w {home}/ledger" in told
+        assert "Watching ledger, which cannot be used as it is;" in told
+        (home / "ledger").chmod(0o755)
+        dev.shows("✓ ledger 0.1.0: loaded")
+
+
+def test_who_loses_a_name_is_told_with_its_file(home):
+    (home / "ledger/more.py").write_text((home / "ledger/ledger.py").read_text())
+    with developing("ledger", cwd=home) as dev:
+        assert "✗ more.py: the name 'ledger' is held by ledger.py" in dev.shows("Ctrl-C ends it.")
+
+
+def test_a_sample_that_goes_on_for_ever_is_decoded_for_a_moment(home, monkeypatch, capsys):
+    monkeypatch.setattr(sampler, "_ENOUGH_SECS", 0.0)
+    sample = home / "long.ledger"
+    sample.write_text("key=1\n" * 1_000_000)
+    answer = sampler._decoded(home / "ledger/ledger.py", sample, 5, {})
+    assert 5 < answer["count"] < 1_000_000
+    show(sample, answer)
+    assert "long.ledger: at least " in capsys.readouterr().out
 
 
 def test_the_options_of_the_configuration_hold(home):

@@ -76,6 +76,29 @@ def test_nothing_is_left_behind(tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.parametrize("command", [["list"], ["why", "a.csv"]])
+def test_why_the_folder_is_not_looked_at_is_noted_beside_the_answer(folder, command):
+    def noted(*settings):
+        result = invoke(*command, "--json", *(part for each in settings for part in ("--set", each)))
+        assert result.exit_code == 0
+        assert documents(result)
+        return result.stderr
+
+    missing, plain = folder / "missing", folder / "plain"
+    plain.write_text("")
+    assert noted(f"plugins.plugin_dir={missing}").startswith(f"Note: the plugin folder {missing} is not there; ")
+    assert noted(f"plugins.plugin_dir={plain}").startswith(f"Note: the plugin folder {plain} is no folder: ")
+    assert "(plugins.enable_plugins)" in noted(f"plugins.plugin_dir={folder}", "plugins.enable_plugins=false")
+    assert noted(f"plugins.plugin_dir={folder}") == ""
+    folder.chmod(0o777)
+    assert f"repair: chmod o-w {folder}" in noted(f"plugins.plugin_dir={folder}")
+
+
+def test_options_for_a_plugin_that_is_not_there_are_noted(folder):
+    laid = "plugins.plugin_configs={cvs: {header: false}}"
+    assert "plugin: cvs; nearest: csv" in invoke("list", "--set", laid, "--set", f"plugins.plugin_dir={folder}").stderr
+
+
 def test_a_wrong_configuration_is_told():
     result = invoke("list", "--set", "plugins.plugin_dirr=x")
     assert result.exit_code == 1

@@ -18,7 +18,7 @@ from flight_server.config import LimitsConfig
 from flight_server.errors import ServerError
 from flight_server.plugins.failure import explained
 from flight_server.transcode import Decoded, encoded
-from format_plugins.contract import DataFormat
+from format_plugins.contract import DataFormat, FormatError
 from format_plugins.slicing import data_bytes
 from format_plugins.streams import ByteStream
 
@@ -35,8 +35,10 @@ def main() -> None:
     with answering() as out:
         try:
             answer = _measured(plugin, sample)
-        except (Unusable, ServerError) as error:
-            answer = {"error": str(error), "detail": getattr(error, "trace", "")}
+        except Unusable as error:
+            answer = {"error": str(error), "detail": error.trace}
+        except (ServerError, FormatError) as error:
+            answer = {"error": f"{sample.name}: {error}"}
         except OSError as error:
             answer = {"error": f"{sample} cannot be read: {error.strerror or error}"}
         except Exception as error:  # noqa: BLE001 - of the plugin, read without the server's guard around it

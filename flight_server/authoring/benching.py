@@ -62,7 +62,8 @@ def _once(plugin: Path, sample: Path) -> dict[str, Any]:
     try:
         answer = next(iter(list(answers("bencher", asked, timeout_secs=_SILENCE_SECS))), None)
     except WorkerEnded as error:
-        raise NotMeasured(f"the plugin could not be measured: {error}", error.output) from None
+        hint = "; some megabytes of a sample are enough" if error.is_late else ""
+        raise NotMeasured(f"the plugin could not be measured: {error}{hint}", error.output) from None
     if answer is None or "error" in answer:
         told = answer or {}
         raise NotMeasured(str(told.get("error", "the process said nothing")), str(told.get("detail", "")))

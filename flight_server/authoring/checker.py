@@ -11,13 +11,13 @@ from typing import Any
 from flight_server.authoring.declared import declaration_in, test_of
 from flight_server.authoring.worker import answering, question
 from flight_server.config import PluginsConfig
+from flight_server.configfile import load
 from flight_server.nursery.nursery import Nursery
 from flight_server.plugins.failure import authors_traceback, explained
 from flight_server.plugins.loader import Rules
 from flight_server.plugins.source import Unreadable, read
 from flight_server.plugins.trial import Trial
 from format_plugins.conformance import CHECKS, Declaration, Finding, check
-from format_plugins.spelling import did_you_mean
 
 #: The check that is not the kit's: the server's own, before it lets a plugin serve.
 SERVED = "a_server_takes_it"
@@ -29,15 +29,17 @@ def main() -> None:
     asked = question()
     plugin = Path(asked["plugin"])
     with answering() as out:
-        for answer in _answers(plugin, asked["only"]):
+        config = load(Path(asked["config"]) if asked["config"] else None, asked["overrides"]).plugins
+        for answer in _answers(plugin, asked["only"], config):
             out.write(f"{json.dumps(answer)}\n")
 
 
-def _answers(plugin: Path, only: list[str]) -> Iterator[dict[str, Any]]:
-    names = {each.name for each in CHECKS} | {SERVED}
-    if unknown := [name for name in only if name not in names]:
-        yield {"error": f"there is no check {unknown[0]!r:.80}{did_you_mean(unknown[0], names)}"}
-        return
+def names() -> list[str]:
+    """Return the names of all checks, in the order in which they run."""
+    return [*(each.name for each in CHECKS), SERVED]
+
+
+def _answers(plugin: Path, only: list[str], config: PluginsConfig) -> Iterator[dict[str, Any]]:
     test = test_of(plugin)
     declaration = None
     if test is not None:
@@ -53,20 +55,23 @@ def _answers(plugin: Path, only: list[str]) -> Iterator[dict[str, Any]]:
         if finding.check == _LOADS and not finding.ok:
             return  # all the others would say the same, and one that hangs would hang in each
     if not only or SERVED in only:
-        yield dataclasses.asdict(_served(plugin))
+        yield dataclasses.asdict(_served(plugin, config))
 
 
-def _served(plugin: Path) -> Finding:
-    """Have a server's own trial held of the plugin, with the settings that a server has if nobody sets any."""
-    config = PluginsConfig()
+def _served(plugin: Path, config: PluginsConfig) -> Finding:
+    """Have a server's own trial held of the plugin, with the settings of ``config``."""
     source = read(plugin, limit_bytes=config.max_plugin_bytes)
     if isinstance(source, Unreadable):
         return Finding(check=SERVED, ok=False, sentence=f"{source.sentence}.", fix="Make it a file that can be read.")
-    nursery = Nursery()
+    nursery = Nursery(sandbox=config.sandbox)
+    if (objection := nursery.protection.objection) is not None:
+        fix = "Check it where all of the sandbox is, or with --set plugins.sandbox=auto."
+        return Finding(check=SERVED, ok=False, sentence=f"No server would start: {objection}.", fix=fix)
     nursery.start()
     try:
         trial = Trial(nursery, timeout_secs=config.load_timeout_secs, limits=config.limits)
-        failure = trial.run(source, 1, Rules(compatibility=config.version_compatibility, options_of=lambda _name: None))
+        rules = Rules(compatibility=config.version_compatibility, options_of=config.plugin_configs.get)
+        failure = trial.run(source, 1, rules)
     finally:
         nursery.stop()
     if failure is None:

@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +15,23 @@ import click
 
 from flight_server.authoring.worker import WorkerEnded, answers
 from flight_server.plugins.scanner import WHAT_IS_ONE, scan, sign
+from format_plugins.spelling import did_you_mean
 
 #: The kit ends a check that hangs by itself, well before.
 _SILENCE_SECS = 600.0
 
 
 class NothingToCheck(Exception):
-    """There is no plugin at a path."""
+    """There is no plugin at a path, or no check of a name."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which checks to run, all if ``only`` is empty, and the configuration of the server that is to take the plugin."""
+
+    only: tuple[str, ...]
+    config: Path | None
+    overrides: tuple[str, ...]
 
 
 def plugins_at(path: Path) -> list[Path]:
@@ -29,35 +40,56 @@ def plugins_at(path: Path) -> list[Path]:
     Raises ``NothingToCheck``.
     """
     if not path.exists():
-        raise NothingToCheck(f"{path} is not there")
+        what = "is a link that leads nowhere" if path.is_symlink() else "is not there"
+        raise NothingToCheck(f"{path} {what}; name a plugin ({WHAT_IS_ONE}), or a folder of those")
     if sign(path):
         return [path]
     if not path.is_dir():
         raise NothingToCheck(f"{path} is no plugin: {WHAT_IS_ONE}, is")
-    found = [path / name for name in scan(path)]
+    try:
+        found = [path / name for name in scan(path)]
+    except OSError as error:
+        raise NothingToCheck(f"{path} cannot be read: {error.strerror}") from None
     if not found:
-        raise NothingToCheck(f"{path} holds no plugin: {WHAT_IS_ONE}")
+        raise NothingToCheck(f"{path} holds no plugin, which is {WHAT_IS_ONE}; flight-server plugin new NAME begins one")
     return found
 
 
-def run(plugins: list[Path], only: list[str], *, as_json: bool) -> bool:
+def named(only: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of the checks that ``only`` spells, with spaces or hyphens too. Raises ``NothingToCheck``."""
+    from flight_server.authoring.checker import names  # noqa: PLC0415 - the kit, which few calls need here
+
+    known = names()
+    spelled = tuple(name.replace(" ", "_").replace("-", "_") for name in only)
+    for name in spelled:
+        if name not in known:
+            raise NothingToCheck(f"there is no check {name!r:.80}{did_you_mean(name, known)} (known: {', '.join(known)})")
+    return spelled
+
+
+def run(plugins: list[Path], wanted: Wanted, *, as_json: bool) -> bool:
     """Check ``plugins`` and print what is found; return whether all is well."""
     tell = _as_json if as_json else _Told(of_many=len(plugins) > 1)
-    good = [_checked(plugin, only, tell) for plugin in plugins]
+    good = [_checked(plugin, wanted, tell) for plugin in plugins]
     return all(good)
 
 
-def _checked(plugin: Path, only: list[str], tell: Any) -> bool:  # noqa: ANN401 - one of the two below
+def _checked(plugin: Path, wanted: Wanted, tell: Any) -> bool:  # noqa: ANN401 - one of the two below
     is_good = True
-    for finding in _findings(plugin, only):
+    for finding in _findings(plugin, wanted):
         is_good = is_good and finding.get("ok", "error" not in finding)
         tell(plugin, finding)
     tell(plugin, None)
     return is_good
 
 
-def _findings(plugin: Path, only: list[str]) -> Iterator[dict[str, Any]]:
-    question = {"plugin": str(plugin.absolute()), "only": only}
+def _findings(plugin: Path, wanted: Wanted) -> Iterator[dict[str, Any]]:
+    question = {
+        "plugin": str(plugin.absolute()),
+        "only": wanted.only,
+        "config": str(wanted.config.absolute()) if wanted.config else None,
+        "overrides": wanted.overrides,
+    }
     found = answers("checker", question, timeout_secs=_SILENCE_SECS)
     with closing(found):  # type: ignore[type-var] # a generator
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict, replace
 from pathlib import Path
 from string import Template
@@ -19,16 +20,16 @@ _FOLDER = click.Path(path_type=Path, exists=True, file_okay=False)
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, one object a line.")
 _LEAST_MEASUREMENTS = 5
 
-F = TypeVar("F")
+F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _configured(command: F) -> F:
-    """Add the options that say which configuration is meant."""
+def _configured(argument: str) -> Callable[[F], F]:
+    """Add the options that say which configuration is meant; the file's path comes as ``argument``."""
     laid = click.option(
         "--set", "overrides", multiple=True, metavar="SECTION.KEY=VALUE", help="Lay one setting over the file's."
     )
-    path = click.option("--config", "path", type=_FILE, help="The YAML file of a server; its defaults if left out.")
-    return path(laid(command))  # type: ignore[type-var] # click's own
+    path = click.option("--config", argument, type=_FILE, help="The YAML file of a server; its defaults if left out.")
+    return lambda command: path(laid(command))
 
 
 @click.group()
@@ -51,7 +52,7 @@ def new(name: str, folder: Path, language: str) -> None:
     from flight_server.authoring.quiet import loaded
     from flight_server.config import PluginsConfig
 
-    with loaded(PluginsConfig(enable_plugins=False)) as manager:
+    with loaded(PluginsConfig(enable_plugins=False), lambda _sentence: None) as manager:
         served = manager.registry.snapshot
         files = {name: generation.source.file for name, generation in served.formats.items()}
     try:
@@ -70,8 +71,9 @@ def new(name: str, folder: Path, language: str) -> None:
 @plugin.command()
 @click.argument("path", type=_PATH)
 @click.option("--only", multiple=True, metavar="CHECK", help="Run only this check; may be given several times.")
+@_configured("config")
 @_AS_JSON
-def check(path: Path, only: tuple[str, ...], as_json: bool) -> None:
+def check(path: Path, only: tuple[str, ...], config: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Hold the plugin at PATH against every rule of the contract, and say how to repair what it breaks.
 
     PATH is a module, a package folder, or a folder of those. What the plugin cannot carry, and what it is to be tried with,
@@ -79,19 +81,20 @@ def check(path: Path, only: tuple[str, ...], as_json: bool) -> None:
     """
     from flight_server.authoring import checking
 
+    _plugins(config, overrides)
     try:
         plugins = checking.plugins_at(path)
+        wanted = checking.Wanted(only=checking.named(only), config=config, overrides=overrides)
     except checking.NothingToCheck as error:
         raise click.ClickException(str(error)) from None
-    names = [name.replace(" ", "_").replace("-", "_") for name in only]
-    if not checking.run(plugins, names, as_json=as_json):
+    if not checking.run(plugins, wanted, as_json=as_json):
         click.get_current_context().exit(1)
 
 
 @plugin.command()
 @click.argument("folder", type=_FOLDER, metavar="DIR")
 @click.option("--sample", type=_FILE, help="A document to decode after each load, of which the first rows are shown.")
-@_configured
+@_configured("path")
 def dev(folder: Path, sample: Path | None, path: Path | None, overrides: tuple[str, ...]) -> None:
     """Watch the plugins in DIR as a server does, and show what becomes of each change at once; Ctrl-C ends it."""
     from flight_server.authoring.developing import develop
@@ -105,7 +108,7 @@ def dev(folder: Path, sample: Path | None, path: Path | None, overrides: tuple[s
 
 
 @plugin.command("list")
-@_configured
+@_configured("path")
 @click.option("--uri", metavar="URI", help="Ask the server that runs there instead; FLIGHT_TOKEN shows who you are.")
 @_AS_JSON
 def list_(path: Path | None, overrides: tuple[str, ...], uri: str | None, as_json: bool) -> None:
@@ -120,7 +123,7 @@ def list_(path: Path | None, overrides: tuple[str, ...], uri: str | None, as_jso
     if uri is not None and (path is not None or overrides):
         raise click.UsageError("--uri asks a server, which has a configuration of its own: leave out --config and --set")
     try:
-        rows = listing.as_configured(_plugins(path, overrides)) if uri is None else _asked(uri)
+        rows = listing.as_configured(_plugins(path, overrides), _remark) if uri is None else _asked(uri)
     except FlightClientError as error:
         raise click.ClickException(str(error)) from None
     printing.table(rows, listing.COLUMNS, as_json=as_json)
@@ -128,7 +131,7 @@ def list_(path: Path | None, overrides: tuple[str, ...], uri: str | None, as_jso
 
 @plugin.command()
 @click.argument("name", metavar="FILE")
-@_configured
+@_configured("path")
 @_AS_JSON
 def why(name: str, path: Path | None, overrides: tuple[str, ...], as_json: bool) -> None:
     """Say which content encoding and which plugin the name FILE selects, and why; ends with 1 when it is none.
@@ -138,7 +141,7 @@ def why(name: str, path: Path | None, overrides: tuple[str, ...], as_json: bool)
     from flight_server.authoring.quiet import loaded
     from flight_server.authoring.selecting import explained
 
-    with loaded(_plugins(path, overrides)) as manager:
+    with loaded(_plugins(path, overrides), _remark) as manager:
         found = explained(name, manager.ledger)
     if as_json:
         click.echo(json.dumps(asdict(found), ensure_ascii=False))
@@ -150,7 +153,7 @@ def why(name: str, path: Path | None, overrides: tuple[str, ...], as_json: bool)
 
 
 @plugin.command()
-@click.argument("path", type=click.Path(path_type=Path, exists=True))
+@click.argument("path", type=_PATH)
 @click.option("--sample", type=_FILE, required=True, help="A document of the format; large ones say more.")
 @click.option(
     "--times",
@@ -161,15 +164,26 @@ def why(name: str, path: Path | None, overrides: tuple[str, ...], as_json: bool)
 @_AS_JSON
 def bench(path: Path, sample: Path, times: int, as_json: bool) -> None:
     """Measure how fast the plugin at PATH decodes and encodes, how soon the first rows are there, and what memory it takes."""
-    from flight_server.authoring import benching
+    from flight_server.authoring import benching, checking
 
     try:
-        figures = benching.measured(path, sample, times)
+        found = checking.plugins_at(path)
+    except checking.NothingToCheck as error:
+        raise click.ClickException(str(error)) from None
+    if len(found) > 1:
+        names = ", ".join(each.name for each in found)
+        raise click.ClickException(f"{path} holds several plugins ({names}): name one of them")
+    try:
+        figures = benching.measured(found[0], sample, times)
     except benching.NotMeasured as error:
         if error.detail:
             click.echo(error.detail, err=True)
         raise click.ClickException(str(error)) from None
     benching.show(figures, as_json=as_json)
+
+
+def _remark(sentence: str) -> None:
+    click.echo(f"Note: {sentence}", err=True)
 
 
 def _asked(uri: str) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from flight_server.authoring.quiet import following
+from flight_server.authoring.quiet import following, warning
 from flight_server.authoring.worker import WorkerEnded, answers
 from flight_server.config import PluginsConfig
 from flight_server.plugins.manager import PluginManager
@@ -36,7 +36,8 @@ def develop(config: PluginsConfig, sample: Path | None) -> None:
         with suppress(queue.Empty):
             while True:
                 shown += told.tell(*events.get_nowait())
-        click.echo(f"Watching {folder}{'' if shown else ', which holds no plugin yet'}; Ctrl-C ends it.")
+        nothing = "cannot be used as it is" if manager.health()["folder_error"] else "holds no plugin yet"
+        click.echo(f"Watching {folder}{'' if shown else f', which {nothing}'}; Ctrl-C ends it.")
         while True:
             told.tell(*events.get())
 
@@ -55,8 +56,8 @@ class _Told:
     def tell(self, sentence: str, fields: Mapping[str, Any]) -> bool:
         """Tell one event, if it is of a plugin of the folder; return whether it was."""
         if sentence not in _OTHERS and sentence not in _RELOADED:
-            if fields.get("level") in {"error", "critical"}:
-                click.echo(f"{_mark('!', 'yellow')} {sentence}: {fields.get('error', '')}")
+            if (grave := warning(sentence, fields)) is not None:
+                click.echo(f"{_mark('!', 'yellow')} {grave}")
             return False
         status = self._status(str(fields.get("file") or fields["plugin"]))
         if sentence in _RELOADED:
@@ -83,7 +84,8 @@ class _Told:
             self._decode(self._folder / status.file, self._sample)
 
     def _rejected(self, fields: Mapping[str, Any], status: PluginStatus | None) -> None:
-        click.echo(f"{_mark('✗', 'red')} {fields['error']}")
+        file, error = str(fields.get("file", "")), str(fields["error"])
+        click.echo(f"{_mark('✗', 'red')} {error if error.startswith(file) else f'{file}: {error}'}")
         for line in str(fields.get("exception", "")).splitlines():
             click.echo(f"    {line}")
         if status is not None and status.state == "degraded":
@@ -107,7 +109,8 @@ class _Told:
 def _show(sample: Path, answer: Mapping[str, Any]) -> None:
     schema = answer["schema"]
     if schema:
-        click.echo(f"  {sample.name}: {answer['count']:,} rows of {', '.join(f'{name}: {kind}' for name, kind in schema)}")
+        count = f"{'at least ' if answer['is_cut'] else ''}{answer['count']:,}"
+        click.echo(f"  {sample.name}: {count} rows of {', '.join(f'{name}: {kind}' for name, kind in schema)}")
         table = [[name for name, _ in schema], *answer["rows"]]
         widths = [max(len(row[column]) for row in table) for column in range(len(schema))]
         for row in table:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from flight_server.authoring.quiet import loaded
+from flight_server.authoring.quiet import Remark, loaded
 from flight_server.config import PluginsConfig
 
 COLUMNS = ("name", "version", "origin", "extensions", "does", "state", "file", "last_error")
 
 
-def as_configured(config: PluginsConfig) -> list[dict[str, Any]]:
-    """Return what a server with ``config`` would serve, without one."""
-    with loaded(config) as manager:
+def as_configured(config: PluginsConfig, remark: Remark) -> list[dict[str, Any]]:
+    """Return what a server with ``config`` would serve, without one; ``remark`` is told what else it would say."""
+    with loaded(config, remark) as manager:
         return [_row(status.as_dict()) for status in manager.statuses()]
 
 

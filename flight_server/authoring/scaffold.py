@@ -37,7 +37,7 @@ def write(name: str, folder: Path, language: str) -> list[Path]:
     """
     home = folder / name
     if home.exists() and (not home.is_dir() or any(home.iterdir())):
-        raise FileExistsError(f"{home} is there already, and nothing of it is overwritten")
+        raise FileExistsError(f"{home} is there already, and nothing of it is overwritten: take another name, or another --dir")
     written = []
     for place, text in LANGUAGES[language].files(name).items():
         path = home / place

@@ -20,11 +20,12 @@ _LAST_WORDS_SECS = 2.0
 
 
 class WorkerEnded(Exception):
-    """The process ended before it was done: ``str()`` says how, ``output`` is what it said last."""
+    """The process ended before it was done: ``str()`` says how, ``output`` is what it said last; or it was too slow."""
 
-    def __init__(self, sentence: str, output: str) -> None:
+    def __init__(self, sentence: str, output: str, *, is_late: bool = False) -> None:
         super().__init__(sentence)
         self.output = output
+        self.is_late = is_late
 
 
 def answers(module: str, question: dict[str, Any], *, timeout_secs: float) -> Iterator[dict[str, Any]]:
@@ -42,7 +43,7 @@ def answers(module: str, question: dict[str, Any], *, timeout_secs: float) -> It
         except TimeoutError:
             process.send_signal(signal.SIGABRT)  # faulthandler says where it is
             _wait(process)
-            raise WorkerEnded(f"it did not end within {timeout_secs:g} seconds", _tail(errors)) from None
+            raise WorkerEnded(f"it did not end within {timeout_secs:g} seconds", _tail(errors), is_late=True) from None
         else:
             if (code := process.wait()) != 0:
                 raise WorkerEnded(_told(code), _tail(errors))

@@ -49,7 +49,9 @@ class Child:
         else:
             sentence = "It ends the process: {}."
         code = _ended(process)
-        finding = Finding(check=name, ok=False, sentence=sentence.format(_said(code)), fix=_FIX, detail=self._stderr())
+        detail = self._stderr()
+        fix = _FIX.format(": the detail says where it was" if detail else "")
+        finding = Finding(check=name, ok=False, sentence=sentence.format(_said(code)), fix=fix, detail=detail)
         self.close()
         return finding
 
@@ -106,7 +108,7 @@ class Child:
         return self._errors.read().decode(errors="replace")[-_STDERR_CHARS:]
 
 
-_FIX = "A plugin must never end the process, nor hang: the detail says where it was. Bound what native code is given."
+_FIX = "A plugin must never end the process, nor hang{}. Bound what native code is given."
 
 
 def _send(process: subprocess.Popen[bytes], message: bytes) -> None:

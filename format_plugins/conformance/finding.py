@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 DETAIL_CHARS = 8000
 _LINE_CHARS = 300
+_BEFORE = (__package__, "importlib.", "_frozen_importlib")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +53,10 @@ def told(error: BaseException) -> str:
 
 
 def trace(error: BaseException) -> str:
-    """Return the traceback of ``error``, without the kit's own frames before the plugin's first."""
+    """Return the traceback of ``error``, without the frames before the plugin's first: of the kit, and of imports."""
     frames = error.__traceback__
-    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith(__package__):
+    while frames is not None and frames.tb_frame.f_globals.get("__name__", "").startswith(_BEFORE):
         frames = frames.tb_next
-    return "".join(traceback.format_exception(type(error), error, frames or error.__traceback__))[-DETAIL_CHARS:]
+    if frames is None and not isinstance(error, SyntaxError):  # which names its line itself
+        frames = error.__traceback__
+    return "".join(traceback.format_exception(type(error), error, frames))[-DETAIL_CHARS:]
