@@ -47,7 +47,7 @@ endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 20
 	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m slow -s -p no:cacheprovider $(ARGS)
 
 reloads: $(STAMP) ## 2,000 reloads of plugins, good and bad, twenty a second under 16 streams, with their figures
-	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest tests/test_reload_storm.py -s -p no:cacheprovider $(ARGS)
+	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest tests/test_reload_storm.py tests/test_plugin_rearming.py -s -p no:cacheprovider $(ARGS)
 
 $(BENCH_STAMP): requirements-bench.lock pyproject.toml
 	$(PYTHON) -m venv $(BENCH)

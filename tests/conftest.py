@@ -80,6 +80,16 @@ class RunningServer:
         self.process.kill()
         self.process.wait()
 
+    @contextlib.contextmanager
+    def frozen(self):
+        """Have it be there and do nothing."""
+        self.process.send_signal(signal.SIGSTOP)
+        try:
+            os.waitid(os.P_PID, self.pid, os.WSTOPPED)  # its threads go on for a moment
+            yield
+        finally:
+            self.process.send_signal(signal.SIGCONT)
+
     def restart(self, number=signal.SIGTERM):
         """Serve the same folders again; ``number`` ends the process when it still runs."""
         if self.process.poll() is None:

@@ -229,27 +229,21 @@ def test_ctrl_c_is_heard_while_standard_input_is_silent(server, our_client, data
 
 def test_ctrl_c_is_heard_while_a_server_does_not_answer(own_server):
     assert invoke(own_server, "health").exit_code == 0
-    own_server.process.send_signal(signal.SIGSTOP)
-    try:
+    with own_server.frozen():
         command = start(own_server, "ls", stderr=subprocess.PIPE, text=True)
         until(lambda: _threads(command.pid) > 1)
         command.send_signal(signal.SIGINT)
         assert command.communicate(timeout=20)[1] == "Interrupted.\n"
         assert command.returncode == failures.INTERRUPTED
-    finally:
-        own_server.process.send_signal(signal.SIGCONT)
 
 
 def test_ctrl_c_ends_a_put_though_the_server_is_stuck_and_it_stores_nothing_later(own_server, large):
     command = start(own_server, "put", large, stderr=subprocess.PIPE, text=True)
     until(lambda: staged(own_server))
-    own_server.process.send_signal(signal.SIGSTOP)
-    try:
+    with own_server.frozen():
         command.send_signal(signal.SIGINT)
         assert command.communicate(timeout=30)[1] == "Interrupted.\n"
         assert command.returncode == failures.INTERRUPTED
-    finally:
-        own_server.process.send_signal(signal.SIGCONT)
     until(lambda: not staged(own_server))
     assert invoke(own_server, "ls", "--json").stdout == ""
 

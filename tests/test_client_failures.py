@@ -1,8 +1,6 @@
 """What the client raises when something goes wrong, and that nothing half done stays behind."""
 
-import os
 import pickle
-import signal
 import subprocess
 import sys
 import threading
@@ -169,13 +167,8 @@ def test_an_address_that_is_none_is_a_bad_request():
 def test_a_server_that_does_not_answer_in_time_is_not_waited_for(own_server):
     with flight_client.connect(own_server.location, timeout=0.5) as client:
         client.health()
-        own_server.process.send_signal(signal.SIGSTOP)
-        try:
-            os.waitid(os.P_PID, own_server.process.pid, os.WSTOPPED)  # its threads go on for a moment
-            with pytest.raises(errors.DeadlineExceeded):
-                client.health()
-        finally:
-            own_server.process.send_signal(signal.SIGCONT)
+        with own_server.frozen(), pytest.raises(errors.DeadlineExceeded):
+            client.health()
 
 
 def test_a_server_that_is_killed_during_a_put_is_unavailable(own_server, dataset):

@@ -18,16 +18,6 @@ from flight_client import errors
 BIG = 5_000_000
 
 
-@contextmanager
-def frozen(server):
-    """A server that is there and does nothing."""
-    server.process.send_signal(signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        server.process.send_signal(signal.SIGCONT)
-
-
 def until(true, seconds=20):
     deadline = time.monotonic() + seconds
     while not true():
@@ -75,7 +65,7 @@ CALLS = {
 
 @pytest.mark.parametrize("call", CALLS.values(), ids=CALLS)
 def test_a_server_that_is_silent_is_not_waited_for_and_no_thread_is_left(impatient, own_server, call):
-    with frozen(own_server):
+    with own_server.frozen():
         began = time.monotonic()
         with pytest.raises(errors.DeadlineExceeded, match=r"0\.5 seconds"):
             call(impatient)
@@ -84,7 +74,7 @@ def test_a_server_that_is_silent_is_not_waited_for_and_no_thread_is_left(impatie
 
 
 def test_a_put_that_is_given_up_before_its_end_is_not_stored(impatient, own_server):
-    with frozen(own_server), pytest.raises(errors.DeadlineExceeded):
+    with own_server.frozen(), pytest.raises(errors.DeadlineExceeded):
         impatient.put("b", endless(), format="csv", put_id="given-up")
     until(lambda: idle(impatient))
     assert impatient.put_status("given-up") is None
@@ -92,7 +82,7 @@ def test_a_put_that_is_given_up_before_its_end_is_not_stored(impatient, own_serv
 
 
 def test_a_put_whose_answer_is_not_waited_for_can_be_asked_for(impatient, own_server):
-    with frozen(own_server), pytest.raises(errors.DeadlineExceeded):
+    with own_server.frozen(), pytest.raises(errors.DeadlineExceeded):
         impatient.put("b", pa.table({"x": [1]}), put_id="asked-for")
     until(lambda: impatient.put_status("asked-for") is not None)
     assert impatient.put("b", pa.table({"x": [1]}), put_id="asked-for").replayed
@@ -102,7 +92,7 @@ def test_a_put_whose_answer_is_not_waited_for_can_be_asked_for(impatient, own_se
 def test_a_server_that_falls_silent_in_the_middle_is_not_waited_for(impatient, own_server):
     stream = impatient.get("a")
     next(stream)
-    with frozen(own_server), pytest.raises(errors.DeadlineExceeded):
+    with own_server.frozen(), pytest.raises(errors.DeadlineExceeded):
         stream.read_all()
     assert list(stream) == []
     until(lambda: idle(impatient))
@@ -114,7 +104,7 @@ def test_threads_of_what_was_given_up_end_though_the_server_stays_silent(own_ser
     retries = flight_client.Retries(attempts=1)
     with flight_client.connect(own_server.location, idle_timeout=0.3, retries=retries) as client:
         client.put("a", pa.table({"x": [1]}))
-        with frozen(own_server):
+        with own_server.frozen():
             for call in ("get", "put"):
                 with pytest.raises(errors.DeadlineExceeded):
                     CALLS[call](client)
@@ -233,7 +223,7 @@ def test_a_call_that_waits_to_be_made_again_is_cancelled(own_server):
 
 def test_a_frozen_server_does_not_hold_up_who_cancels(stored, own_server):
     cancel = flight_client.Cancel()
-    with frozen(own_server), ThreadPoolExecutor(3) as pool:
+    with own_server.frozen(), ThreadPoolExecutor(3) as pool:
         calls = [pool.submit(CANCELLED[name], stored, cancel) for name in ("get", "document", "conversion")]
         time.sleep(0.3)
         cancel.cancel()
@@ -245,7 +235,7 @@ def test_a_frozen_server_does_not_hold_up_who_cancels(stored, own_server):
 
 def test_a_stream_that_another_thread_closes_is_no_short_stream(stored, own_server):
     stream = stored.get("a")
-    with frozen(own_server), ThreadPoolExecutor(1) as pool:
+    with own_server.frozen(), ThreadPoolExecutor(1) as pool:
         reading = pool.submit(stream.read_all)
         until(lambda: stored._line.watchdog._waits)
         stream.close()
@@ -293,7 +283,7 @@ def test_ctrl_c_ends_a_call_and_the_server_notices(stored, own_server, tmp_path,
 
 @pytest.mark.usefixtures("stored")
 def test_ctrl_c_ends_the_wait_for_a_server_that_does_not_answer(own_server, tmp_path):
-    with frozen(own_server), interrupted(own_server, tmp_path, "opening") as process:
+    with own_server.frozen(), interrupted(own_server, tmp_path, "opening") as process:
         time.sleep(0.2)
         process.send_signal(signal.SIGINT)
         assert process.stdout.readline() == "interrupted\n"

@@ -1,15 +1,14 @@
 """Whatever happens to the folder, to its events or to the threads that follow it, what serves follows within seconds."""
 
 import ctypes
-import os
 import shutil
-import signal
 import subprocess
 import sys
 import threading
 import time
 
 import pytest
+from effort import within
 from plugin_samples import eventually, lines, started, version_of
 from raw_flight import action, connected
 from structlog.testing import capture_logs
@@ -17,7 +16,7 @@ from structlog.testing import capture_logs
 from flight_server.plugins.reconciler import Reconciler
 from flight_server.plugins.watcher import Watcher
 
-WITHIN_SECS = 3.0
+WITHIN_SECS = within(3)
 
 
 # Two events or more each time, and unlike ones, for the kernel joins those that are alike.
@@ -120,12 +119,9 @@ def test_an_overflow_of_the_queue_of_events_loses_nothing(own_server):
             return {each["name"]: each["version"] for each in action(client, "formats")}.get("lines")
 
         eventually(lambda: version() == "1.0.0")
-        os.kill(own_server.pid, signal.SIGSTOP)
-        try:
+        with own_server.frozen():
             subprocess.run([sys.executable, "-c", MANY_EVENTS, str(folder), str(count // 2)], check=True)
             (folder / "lines.py").write_text(lines("2.0.0"))
-        finally:
-            os.kill(own_server.pid, signal.SIGCONT)
         began = time.monotonic()
         eventually(lambda: version() == "2.0.0")
         assert time.monotonic() - began < WITHIN_SECS

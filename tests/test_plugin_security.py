@@ -180,9 +180,9 @@ def test_a_link_that_leads_where_others_write_is_refused(tmp_path, folder, guard
 
 def test_a_folder_that_becomes_writable_keeps_what_serves_and_loads_nothing_until_it_is_repaired(folder, file):
     with started(folder, enable_hot_reload=True, rescan_secs=0.05) as manager:
-        folder.chmod(0o777)
-        file.write_text(lines("2.0.0"))
         with capture_logs() as logs:
+            folder.chmod(0o777)
+            file.write_text(lines("2.0.0"))
             eventually(lambda: manager.health()["folder_error"])
             steadily(lambda: version_of(manager) == "1.0.0", secs=0.4)
         (entry,) = [entry for entry in logs if entry["event"].startswith("the plugin folder cannot be used")]
