@@ -8,12 +8,14 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pyarrow as pa
 import pytest
+from effort import effort
 
 import flight_client
 from flight_client import errors
 from flight_client.retries import NEVER
 
 TABLE = pa.table({"id": [1, 2, 3]})
+KILLS = effort(8, 60)
 QUICK = flight_client.Retries(attempts=400, seconds=60, first_delay=0.02, longest_delay=0.2)
 
 
@@ -201,8 +203,8 @@ def table_of(number, rows):
     return pa.table({"id": pa.array([number] * rows, pa.int64())})
 
 
-@pytest.mark.parametrize("kills", [8, pytest.param(60, marks=pytest.mark.slow)])
-def test_puts_survive_a_server_that_is_killed_again_and_again_each_exactly_once(fixed_server, tmp_path, kills):
+@pytest.mark.slow
+def test_puts_survive_a_server_that_is_killed_again_and_again_each_exactly_once(fixed_server, tmp_path):
     stop = threading.Event()
     with flight_client.connect(fixed_server.location, retries=QUICK) as client, ThreadPoolExecutor(8) as pool:
         kinds = ["table", "document", "file", "stream"] * 2
@@ -211,7 +213,7 @@ def test_puts_survive_a_server_that_is_killed_again_and_again_each_exactly_once(
         putters = [Putter(kind, place * 1_000_000, client, tmp_path) for place, kind in enumerate(kinds)]
         jobs = [pool.submit(putter.run, stop) for putter in putters]
         try:
-            for number in range(kills):
+            for number in range(KILLS):
                 time.sleep(0.2 + 0.11 * (number % 9))
                 fixed_server.kill()
                 fixed_server.start()

@@ -215,7 +215,8 @@ def test_a_large_document_goes_through_in_bounded_memory(serving):
 
 
 def test_more_streams_than_processes_wait_shortly_and_are_told(serving):
-    _, client = serving(**{"plugins.max_children": 1, "plugins.limits.batch_timeout_secs": 60})
+    overrides = {"plugins.max_children": 1, "plugins.limits.batch_timeout_secs": 60, "server.drain_timeout_secs": 0.5}
+    _, client = serving(**overrides)
     thread = threading.Thread(target=lambda: evil_get(client, "sleep"), daemon=True)
     thread.start()
     eventually(lambda: status(client, "evil")["leases"])
