@@ -6,7 +6,7 @@ STAMP := $(VENV)/.installed
 BENCH := .venv-bench
 BENCH_STAMP := $(BENCH)/.installed
 
-.PHONY: install demo serve test languages lint format docs endurance reloads bench bench-quick bench-runtime bench-native bench-plot bench-peers lock clean
+.PHONY: install demo serve test coverage languages lint format docs endurance reloads bench bench-quick bench-runtime bench-native bench-plot bench-peers lock clean
 
 install: $(STAMP) ## make .venv with the locked dependencies and this project
 
@@ -23,7 +23,10 @@ demo: $(STAMP) ## start a server, put, list, get and convert real data, drop a p
 serve: $(STAMP) ## serve on 127.0.0.1:8815 with ./data and ./plugins
 	$(BIN)/flight-server serve --config configs/development.yaml
 
-test: $(STAMP) ## all tests, with branch coverage
+test: $(STAMP) ## all tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+
+coverage: $(STAMP) ## all tests, with the branches that they take, also in the servers that they start; twice the time
 	$(BIN)/python -m pytest --cov --cov-report=term:skip-covered -n 2 --dist loadfile $(ARGS)
 
 languages: $(STAMP) ## build the examples in other languages (clients in Go and Rust, a plugin in Rust) and test them; needs their tools and the network
