@@ -175,6 +175,34 @@ def test_of_two_plugins_with_one_extension_the_first_is_selected_by_it(folder, m
     assert status.conflicts == ("the extension '.txt' is held by the format 'one'",)
 
 
+def test_a_plugin_that_loses_its_extension_while_it_serves_is_told_of_in_the_log(folder, manager):
+    put(folder, lines(name="late", extensions=(".one",)), "b.py")
+    manager.reload()
+    put(folder, lines(name="early", extensions=(".one",)), "a.py")
+    with capture_logs() as logs:
+        manager.reload()
+    (told,) = [entry for entry in logs if entry["log_level"] == "warning"]
+    assert (told["plugin"], told["file"]) == ("late", "b.py")
+    assert told["conflicts"] == ["the extension '.one' is held by the format 'early'"]
+    (folder / "a.py").unlink()
+    manager.reload()
+    assert manager.registry.snapshot.extensions == {".one": "late"}
+
+
+def test_the_loser_of_a_name_that_breaks_and_is_repaired_still_takes_over(folder, manager):
+    put(folder, lines("1.0.0"), "a.py")
+    put(folder, lines("2.0.0"), "b.py")
+    manager.reload()
+    put(folder, SYNTAX_ERROR, "b.py")
+    manager.reload()
+    put(folder, lines("2.0.1"), "b.py")
+    manager.reload()
+    assert version_of(manager) == "1.0.0"
+    (folder / "a.py").unlink()
+    manager.reload()
+    assert version_of(manager) == "2.0.1"
+
+
 def test_a_format_that_ships_keeps_its_name_and_extensions(folder, shipped):
     put(folder, lines())
     put(folder, lines(name="other"), "other.py")

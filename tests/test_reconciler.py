@@ -177,6 +177,32 @@ def test_a_package_folder_is_deployed_changed_and_removed(folder, manager, tmp_p
     eventually(lambda: version_of(manager) is None)
 
 
+def test_a_package_waits_as_long_as_any_of_its_files_is_open_for_writing(folder, manager):
+    package = folder / "wide"
+    (package / "data").mkdir(parents=True)
+    with (package / "data/table.txt").open("w") as table:
+        (package / "__init__.py").write_text(lines("1.0.0"))
+        sentence = "wide/data/table.txt is open for writing; wide is loaded when it has been closed"
+        eventually(lambda: [each.last_error for each in manager.statuses()] == [sentence])
+        steadily(lambda: version_of(manager) is None)
+        table.write("a")
+    eventually(lambda: version_of(manager) == "1.0.0")
+
+
+def test_while_new_bytes_are_being_written_the_status_of_what_serves_says_so(folder, manager):
+    copy(folder, lines("1.0.0"), "lines.py")
+    eventually(lambda: version_of(manager) == "1.0.0")
+    with (folder / "lines.py").open("w") as half_written:
+        half_written.write(lines("2.0.0")[:100])
+        half_written.flush()
+        told = "lines.py is open for writing; it is loaded when it has been closed"
+        eventually(lambda: manager.status("lines").last_error == told)
+        assert manager.status("lines").state == "active"
+        half_written.write(lines("2.0.0")[100:])
+    eventually(lambda: version_of(manager) == "2.0.0")
+    eventually(lambda: manager.status("lines").last_error is None)
+
+
 def test_a_stream_goes_on_when_its_plugin_is_deleted(folder, manager):
     copy(folder, lines(), "lines.py")
     eventually(lambda: version_of(manager))

@@ -21,10 +21,14 @@ RACY_SECS = 2.0
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One look at the folder. ``sources`` holds what had to be read for it; ``due_secs`` is when to look again, if known."""
+    """One look at the folder. ``sources`` holds what had to be read for it; ``due_secs`` is when to look again, if known.
+
+    ``open_files`` says of each plugin that is being written which file it is: of a package, one inside.
+    """
 
     scanned: Scanned
     sources: Mapping[str, Source | Unreadable]
+    open_files: Mapping[str, str]
     due_secs: float | None
 
 
@@ -68,16 +72,17 @@ class Folder:
         if not settled:
             moving = frozenset()
         still: dict[str, str] = {}
-        written: set[str] = set()
+        written: dict[str, str] = {}
         sources: dict[str, Source | Unreadable] = {}
         for file in [file for file in found if file not in moving]:
             digest = self._known(file, found[file])
             if digest is None:
                 sources[file] = source = self.read(file)
                 # Both are asked after reading: what came meanwhile may have been read half way.
-                if is_written := self._has_writer(source):
-                    written.add(file)
-                if is_written or (settled and sign(self.path / file) != found[file]):
+                open_file = self._open_file(source)
+                if open_file is not None:
+                    written[file] = open_file
+                if open_file is not None or (settled and sign(self.path / file) != found[file]):
                     self._settler.disturb(file, now)
                     moving |= {file}
                     continue
@@ -87,16 +92,18 @@ class Folder:
         due_secs = self._settler.due(now)
         if due_secs is not None:  # what came to rest during the look is due, not forgotten
             due_secs = max(due_secs - (self._clock() - now), 0.0)
-        return View(Scanned(still, moving - written, frozenset(written)), sources, due_secs)
+        return View(Scanned(still, moving - written.keys(), frozenset(written)), sources, written, due_secs)
 
     def read(self, file: str) -> Source | Unreadable:
         """Read one plugin of the folder as it is now."""
         return read(self.path / file, limit_bytes=self._limit_bytes, guard=self._guard)
 
-    def _has_writer(self, source: Source | Unreadable) -> bool:
-        path = self.path / source.file
-        names = source.files if isinstance(source, Source) else ()
-        return any(is_being_written(path / name if path.is_dir() else path) for name in names)
+    def _open_file(self, source: Source | Unreadable) -> str | None:
+        """Return which file of a plugin somebody has open for writing, None if none."""
+        if isinstance(source, Unreadable):
+            return None
+        names = (f"{source.file}/{name}" if source.is_package else name for name in source.files)
+        return next((name for name in names if is_being_written(self.path / name)), None)
 
     def _known(self, file: str, signature: Signature) -> str | None:
         known = self._digests.get(file)

@@ -186,7 +186,7 @@ class Follower:
         self._note_fault(None)
         self.scanned_at = self._clock()
         waiting = {file: Pending(file, "discovered") for file in view.scanned.moving}
-        writing = {file: Pending(file, "discovered", is_written=True) for file in view.scanned.written}
+        writing = {file: Pending(file, "discovered", open_file=name) for file, name in view.open_files.items()}
         self.pending = MappingProxyType({**waiting, **writing, **self._being_tried()})
         return view
 

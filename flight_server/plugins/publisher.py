@@ -52,6 +52,7 @@ class Publisher:
                     reason=change.error,
                 )
             )
+        self._warn_of_losses(before, {change.file for change in changed})
         self._keeper.offer(deployments)
         return changed
 
@@ -78,6 +79,16 @@ class Publisher:
                 )
             )
             self._drain.begin(generation, deployment)
+
+    def _warn_of_losses(self, before: Ledger, changed: Collection[str]) -> None:
+        """Tell of what serves on and lost something to another plugin, such as an extension: no change of its own tells it."""
+        for key in sorted(before.serving & self._ledger.serving):
+            deployment = self._ledger.deployments[key]
+            lost = [each for each in self._ledger.conflicts.get(key, ()) if each not in before.conflicts.get(key, ())]
+            if lost and deployment.file not in changed:
+                self._log.warning(
+                    "a plugin lost something to another one", plugin=deployment.name, file=deployment.file, conflicts=lost
+                )
 
     def _log_change(self, change: Change) -> None:
         fields = {"plugin": change.plugin, "file": change.file, "generation": change.generation, "sha256": change.sha256}

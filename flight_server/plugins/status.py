@@ -25,11 +25,19 @@ State: TypeAlias = Literal[
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pending:
-    """A file of the plugin folder on its way in."""
+    """A file of the plugin folder on its way in; ``open_file`` is what of it somebody has open for writing."""
 
     file: str
     state: Literal["discovered", "verified"]
-    is_written: bool = False
+    open_file: str | None = None
+
+    @property
+    def waits(self) -> str | None:
+        """Say what it waits for, a sentence, if it is for its writer."""
+        if self.open_file is None:
+            return None
+        what = "it" if self.open_file == self.file else self.file
+        return f"{self.open_file} is open for writing; {what} is loaded when it has been closed"
 
 
 @dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,13 +93,15 @@ def statuses(
 
     ``retired`` are the generations that something keeps in memory.
     """
-    held, pinned = list(draining), list(retired)
+    held, pinned, coming = list(draining), list(retired), pending or {}
     files = sorted(ledger.deployments.items(), key=lambda item: (item[1].rank, item[1].file, item[0]))
     for key, deployment in files:
         older = (each.generation.number for each in held if _id(each.deployment) == _id(deployment))
         status = _status(key, deployment, ledger, tuple(sorted(older)))
-        yield dataclasses.replace(status, pinned_by=_pins(deployment, pinned))
-    for key, each in sorted((pending or {}).items()):
+        # Who wonders why the new bytes do not serve finds out here; they are no failure, and the state stays.
+        waits = coming[key].waits if key in coming else None
+        yield dataclasses.replace(status, pinned_by=_pins(deployment, pinned), last_error=status.last_error or waits)
+    for key, each in sorted(coming.items()):
         if key not in ledger.deployments:
             yield _pending(each)
     present = {_id(deployment) for _, deployment in files}
@@ -114,9 +124,8 @@ def _pins(deployment: Deployment, retired: Iterable[Retired]) -> tuple[str, ...]
 
 
 def _pending(pending: Pending) -> PluginStatus:
-    error = f"{pending.file} is open for writing; it is loaded when it has been closed" if pending.is_written else None
     name = claimed_name(pending.file)
-    return PluginStatus(name=name, state=pending.state, origin="folder", file=pending.file, last_error=error)
+    return PluginStatus(name=name, state=pending.state, origin="folder", file=pending.file, last_error=pending.waits)
 
 
 def _id(deployment: Deployment) -> tuple[str, str]:
