@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias, TypeVar, get_args, get_type_hints
+from typing import Any, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
@@ -90,7 +90,13 @@ def _converted(value: Any, wanted: Any, path: str, *, base: Any, hints_of: _Hint
     try:
         return msgspec.convert(value, wanted)
     except msgspec.ValidationError as error:
-        raise OptionError(f"{path}: {error}, in {value!r:.80}", key=path.rpartition(".")[2]) from None
+        raise OptionError(f"{path}: {error}, in {value!r:.80}{_choices(wanted)}", key=path.rpartition(".")[2]) from None
+
+
+def _choices(wanted: Any) -> str:  # noqa: ANN401 - a type, or what stands for one
+    """Return what may be said, of an option that has few values."""
+    known = [str(value) for kind in (wanted, *get_args(wanted)) if get_origin(kind) is Literal for value in get_args(kind)]
+    return f" (known: {', '.join(known)})" if known else ""
 
 
 def _section(wanted: Any) -> Any:  # noqa: ANN401 - a type, or what stands for one

@@ -152,7 +152,8 @@ def test_the_longest_extension_selects(folder):
 def test_who_else_would_have_the_extension_is_told(folder):
     (folder / "other.py").write_text(lines(name="other", extensions=(".csv", ".other")))
     steps = why(folder, "sales.csv")["steps"]
-    assert "other.py (folder) would have it, too, but the extension '.csv' is held by the format 'csv'." in steps
+    told = "other.py (folder) would have it, too, but the extension '.csv' is held by the format 'csv'"
+    assert f"{told}: requests for this one must name it." in steps
 
 
 def test_an_override_is_told(folder):

@@ -4,6 +4,7 @@ import json
 import re
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -120,6 +121,17 @@ def test_all_that_is_known_of_a_plugin_is_shown(run):
     assert float(shown["load_ms"]) > 0
     assert {"leases", "loads", "failures", "loaded_at", "last_error", "conflicts", "pinned_by"} <= shown.keys()
     assert run("plugins", "cvs").exit_code == failures.REFUSED
+
+
+def test_every_plugin_that_asks_for_a_name_is_shown_the_one_that_has_it_first(own_server):
+    for file, version in (("late.py", "2.0.0"), ("early.py", "1.0.0")):
+        (own_server.plugin_dir / file).write_text(plugin_lines(version))
+    invoke(own_server, "reload")
+    first, second = lines(invoke(own_server, "--json", "plugins", "lines"))
+    assert [(each["file"], each["state"]) for each in (first, second)] == [("early.py", "active"), ("late.py", "rejected")]
+    assert "rename or delete one" in second["last_error"]
+    shown = invoke(own_server, "plugins", "lines").stdout
+    assert datetime.fromtimestamp(first["loaded_at"], UTC).isoformat(sep=" ", timespec="seconds") in shown
 
 
 def test_plugins_are_reloaded_and_rolled_back(own_server):

@@ -159,7 +159,10 @@ def test_of_two_files_with_one_name_the_first_serves_and_the_other_takes_over(fo
     assert version_of(manager) == "1.0.0"
     (loser,) = [status for status in manager.statuses() if status.file == "b.py"]
     assert loser.state == "rejected"
-    assert loser.last_error == "b.py: the name 'lines' is held by a.py, which comes first in order of file names"
+    assert (
+        loser.last_error
+        == "b.py: the name 'lines' is held by a.py, which comes first in order of file names: rename or delete one"
+    )
     (folder / "a.py").unlink()
     manager.reload()
     assert version_of(manager) == "2.0.0"
@@ -172,7 +175,7 @@ def test_of_two_plugins_with_one_extension_the_first_is_selected_by_it(folder, m
     assert dict(manager.registry.snapshot.extensions) == {".txt": "one", ".one": "one", ".two": "two"}
     status = manager.status("two")
     assert (status.state, status.extensions) == ("active", (".two",))
-    assert status.conflicts == ("the extension '.txt' is held by the format 'one'",)
+    assert status.conflicts == ("the extension '.txt' is held by the format 'one': requests for this one must name it",)
 
 
 def test_a_plugin_that_loses_its_extension_while_it_serves_is_told_of_in_the_log(folder, manager):
@@ -183,7 +186,7 @@ def test_a_plugin_that_loses_its_extension_while_it_serves_is_told_of_in_the_log
         manager.reload()
     (told,) = [entry for entry in logs if entry["log_level"] == "warning"]
     assert (told["plugin"], told["file"]) == ("late", "b.py")
-    assert told["conflicts"] == ["the extension '.one' is held by the format 'early'"]
+    assert told["conflicts"] == ["the extension '.one' is held by the format 'early': requests for this one must name it"]
     (folder / "a.py").unlink()
     manager.reload()
     assert manager.registry.snapshot.extensions == {".one": "late"}
@@ -352,6 +355,8 @@ def test_a_reload_is_one_line_in_the_log_and_a_failure_brings_its_traceback(fold
         ("a plugin was rejected", "error"),
     ]
     assert "ZeroDivisionError" in logs[1]["exception"]
+    assert (logs[0]["version"], logs[0]["generation"], len(logs[0]["sha256"])) == ("1.0.0", 1, 64)
+    assert logs[0]["load_ms"] > 0
 
 
 def test_health_counts_what_serves_and_what_was_rejected(folder, manager):

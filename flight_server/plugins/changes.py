@@ -15,6 +15,7 @@ class Change:
     """One plugin that began to serve, was replaced, went, or was turned down; ``trace`` is for the log only.
 
     ``replaced`` is the generation that served before; ``sha256`` of what was turned down is that of the bytes last tried.
+    ``load_ms`` is how long the load took, in milliseconds.
     """
 
     plugin: str
@@ -23,7 +24,9 @@ class Change:
     origin: Origin
     generation: int | None = None
     replaced: int | None = None
+    version: str | None = None
     sha256: str | None = None
+    load_ms: float | None = None
     error: str | None = None
     trace: str = ""
 
@@ -61,5 +64,8 @@ def _change(deployment: Deployment, action: Any, **more: Any) -> Change:  # noqa
         more["sha256"] = deployment.tried_sha256
     elif deployment.active is not None:
         more["sha256"] = deployment.active.source.sha256
+        more["version"] = deployment.active.metadata.version
+    if action != "removed":
+        more["load_ms"] = deployment.load_ms
     name = deployment.claimed if action == "rejected" else deployment.name
     return Change(plugin=name, action=action, file=deployment.file, origin=deployment.origin, **more)

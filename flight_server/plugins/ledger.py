@@ -95,7 +95,9 @@ class _Claims:
             self._take_over(key, holder)
         else:
             rival = self._deployments[holder].file
-            self._lose(key, f"the name {name!r} is held by {rival}, which comes first in order of file names")
+            self._lose(
+                key, f"the name {name!r} is held by {rival}, which comes first in order of file names: rename or delete one"
+            )
 
     def tell_the_overridden(self) -> None:
         for key in self._overridden:
@@ -112,7 +114,9 @@ class _Claims:
         for extension in deployment.active.metadata.extensions if deployment.active else ():
             owner = self.extensions.setdefault(extension, deployment.name)
             if owner != deployment.name:
-                self._lose(key, f"the extension {extension!r} is held by the format {owner!r}")
+                self._lose(
+                    key, f"the extension {extension!r} is held by the format {owner!r}: requests for this one must name it"
+                )
 
     def snapshot(self) -> RegistrySnapshot:
         formats = {name: active for name, key in self.names.items() if (active := self._deployments[key].active)}
@@ -135,7 +139,7 @@ class _Claims:
             self._overridden.append(earlier)
             return
         whose = "that of a format that ships" if holder.origin == "builtin" else f"held by {holder.file}, which is installed"
-        self._lose(key, f"the name {name!r} is {whose}; plugins.override does not list it")
+        self._lose(key, f"the name {name!r} is {whose}; plugins.override does not list it: add it there to have this one serve")
 
     def _lose(self, key: str, sentence: str) -> None:
         self.conflicts.setdefault(key, []).append(sentence)

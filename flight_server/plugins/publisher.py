@@ -91,8 +91,8 @@ class Publisher:
                 )
 
     def _log_change(self, change: Change) -> None:
-        fields = {"plugin": change.plugin, "file": change.file, "generation": change.generation, "sha256": change.sha256}
-        shown = {key: value for key, value in fields.items() if value is not None}
+        fields = ("plugin", "version", "file", "generation", "sha256", "load_ms")
+        shown = {name: value for name in fields if (value := getattr(change, name)) is not None}
         if change.action != "rejected":
             self._log.info(f"a plugin was {change.action}", **shown)
             return

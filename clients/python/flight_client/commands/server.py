@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
 import click
 
 from flight_client.commands import failures, parameters, printing
 from flight_client.commands.failures import Failure
 from flight_client.commands.profiles import did_you_mean
 from flight_client.commands.session import Command, Session, pass_session
+
+if TYPE_CHECKING:
+    from flight_client.client import Client
 
 _PLUGIN_COLUMNS = (
     "name", "version", "generation", "state", "origin", "sha256", "leases", "loads", "failures", "load_ms", "last_error",
@@ -40,11 +46,25 @@ def formats(session: Session, *, name: str | None) -> None:
 def plugins(session: Session, *, name: str | None) -> None:
     """List the plugins, served or not, and what is wrong with them; or all that is known of the plugin NAME."""
     if name is not None:
-        printing.record(session.ask(lambda client: client.action("plugin", {"name": name})[0]), as_json=session.json)
+        for each in session.ask(lambda client: _claimants(client, name)):
+            printing.record(each if session.json else _readable(each), as_json=session.json)
         return
     found = session.ask(lambda client: client.plugins())
     shown = found if session.json else [{**each, "sha256": (each["sha256"] or "")[:_HASH_CHARS]} for each in found]
     printing.table(shown, _PLUGIN_COLUMNS, as_json=session.json)
+
+
+def _claimants(client: Client, name: str) -> list[dict[str, Any]]:
+    """Return all plugins that ask for a name, the one that has it first; the server says what it thinks of a name of none."""
+    (first,) = client.action("plugin", {"name": name})
+    return [first, *(each for each in client.plugins() if each["name"] == name and each["file"] != first["file"])]
+
+
+def _readable(plugin: dict[str, Any]) -> dict[str, Any]:
+    loaded_at = plugin["loaded_at"]
+    if loaded_at is None:
+        return plugin
+    return {**plugin, "loaded_at": datetime.fromtimestamp(loaded_at, UTC).isoformat(sep=" ", timespec="seconds")}
 
 
 @click.command(cls=Command)
