@@ -121,7 +121,7 @@ def test_a_server_that_is_asked_tells_where_its_threads_are(server_factory):
     server = server_factory()
     os.kill(server.pid, signal.SIGUSR1)
     deadline = time.monotonic() + 10
-    while "signals.py" not in server.log_file.read_text() and time.monotonic() < deadline:
+    while "in wait" not in server.log_file.read_text() and time.monotonic() < deadline:
         time.sleep(0.02)
     assert "in wait" in server.log_file.read_text()
 
