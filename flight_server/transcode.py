@@ -65,7 +65,8 @@ class Decoded:
         with Blame(plugin, self._source):
             reader = reader_of(reading(codec, schema, self._stream), schema)
             if schema is not None and not reader.schema.equals(schema, check_metadata=True):
-                reader = fit(reader, schema)
+                # Whose fault it is that a batch is not valid can be told before the conversion only.
+                reader = fit(pa.RecordBatchReader.from_batches(reader.schema, map(_valid, reader)), schema)
         if len(reader.schema) > limits.columns:
             raise LimitExceeded(f"the document has {len(reader.schema):,} columns; limits.columns allows {limits.columns:,}")
         self.schema: pa.Schema = reader.schema
@@ -222,10 +223,14 @@ def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[
 def _checked(batch: pa.RecordBatch, schema: pa.Schema, limits: LimitsConfig) -> pa.RecordBatch:
     if not batch.schema.equals(schema):
         raise PluginFailed(f"the plugin changed the schema while it was reading: {batch.schema} after {schema}")
+    if (size := data_bytes(_valid(batch))) > limits.batch_bytes:
+        raise LimitExceeded(f"the document decodes to a record batch of {size:,} bytes; limits.batch_bytes allows less")
+    return batch
+
+
+def _valid(batch: pa.RecordBatch) -> pa.RecordBatch:
     try:
         batch.validate(full=True)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
         raise PluginFailed(f"the plugin made a record batch that is not valid Arrow data: {error}") from None
-    if (size := data_bytes(batch)) > limits.batch_bytes:
-        raise LimitExceeded(f"the document decodes to a record batch of {size:,} bytes; limits.batch_bytes allows less")
     return batch

@@ -5,13 +5,22 @@ from importlib.resources import files
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from conformance import test_conformance_csv, test_conformance_lines, test_conformance_ndjson, test_conformance_parquet
+from conformance import (
+    test_conformance_arrow_file,
+    test_conformance_arrow_stream,
+    test_conformance_csv,
+    test_conformance_json,
+    test_conformance_lines,
+    test_conformance_ndjson,
+    test_conformance_parquet,
+    test_conformance_tsv,
+)
 from plugin_samples import EXAMPLE, started
 
 from flight_server.caller import Caller
 from flight_server.plugins.codespace import CodeSpace
 from flight_server.plugins.source import read
-from format_plugins.builtin import comma_separated, json_lines, parquet
+from format_plugins.builtin import arrow_file, arrow_stream, comma_separated, json_array, json_lines, parquet, tab_separated
 from format_plugins.conformance import How, Loss
 from format_plugins.options import decode
 
@@ -75,6 +84,16 @@ class TestCsv(OverTheRuntime, test_conformance_csv.TestCommaSeparated):
     losses = (*NESTED, *test_conformance_csv.TestCommaSeparated.losses)
 
 
+class TestTsv(OverTheRuntime, test_conformance_tsv.TestTabSeparated):
+    name, config_type = "tsv", tab_separated.create_plugin().config_type
+    losses = (*NESTED, *test_conformance_tsv.TestTabSeparated.losses)
+
+
+class TestJson(OverTheRuntime, test_conformance_json.TestJsonArray):
+    name, config_type = "json", json_array.create_plugin().config_type
+    losses = (*NESTED, *test_conformance_json.TestJsonArray.losses)
+
+
 class TestNdjson(OverTheRuntime, test_conformance_ndjson.TestJsonLines):
     name, config_type = "ndjson", json_lines.create_plugin().config_type
     losses = (*NESTED, *test_conformance_ndjson.TestJsonLines.losses)
@@ -83,6 +102,14 @@ class TestNdjson(OverTheRuntime, test_conformance_ndjson.TestJsonLines):
 class TestParquet(OverTheRuntime, test_conformance_parquet.TestParquet):
     name, config_type = "parquet", parquet.create_plugin().config_type
     losses = (*NESTED, *test_conformance_parquet.TestParquet.losses)
+
+
+class TestArrowStream(OverTheRuntime, test_conformance_arrow_stream.TestArrowStream):
+    name, config_type = "arrow_stream", arrow_stream.create_plugin().config_type
+
+
+class TestArrowFile(OverTheRuntime, test_conformance_arrow_file.TestArrowFile):
+    name, config_type = "arrow_file", arrow_file.create_plugin().config_type
 
 
 class TestLines(OverTheRuntime, test_conformance_lines.TestLines):

@@ -103,6 +103,15 @@ def test_what_a_plugin_must_not_yield_is_its_fault(yields, says):
         decode(read)
 
 
+def test_a_batch_that_is_not_valid_is_the_plugins_fault_though_another_schema_is_wanted():
+    def read(_schema, stream):
+        consume(stream)
+        yield invalid_batch()
+
+    with pytest.raises(PluginFailed, match="not valid Arrow data"):
+        decode(read, schema=SCHEMA)
+
+
 class Panic(BaseException):
     """What native libraries raise past Exception."""
 
