@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import pytest
 from nursery_tasks import is_alive
+from raw_flight import get_document, put_document
+
+DOCUMENT = b"tea\n" * 100
 
 #: Serves well where ``do`` is empty. What it does when its code is imported is for the file that it looks for.
 PLUGIN = """
@@ -196,6 +200,21 @@ def evil(flag, *, planned="", port=0):
     it connects to.
     """
     return f"FLAG, PLANNED, PORT = {str(flag)!r}, {planned!r}, {port}\n{PLUGIN}"
+
+
+def put(client, do="", at="read"):
+    """Have the evil plugin read a document, and do something ``at`` a moment of that."""
+    target = {"dataset": "made", "format": "evil", "mode": "replace", "options": {"do": do, "at": at}}
+    return put_document(client, target, DOCUMENT)
+
+
+def get(client, do="", at="write"):
+    """Have it write two rows, of the dataset ``rows``."""
+    return get_document(client, {"dataset": "rows", "format": "evil", "options": {"do": do, "at": at}})[0]
+
+
+#: Each way to meet it, and when.
+CALLS = [pytest.param(put, "read", id="read"), pytest.param(get, "write", id="write"), pytest.param(get, "create", id="create")]
 
 
 def processes(server_pid):

@@ -147,6 +147,16 @@ def get_numbers(client, dataset="n", **options):
     return get_document(client, {"dataset": dataset, "format": "numbers", "options": options})[0]
 
 
+def written(client):
+    """Put a document; return the one build that all its rows and the answer are of."""
+    answer = put_numbers(client, f"n{threading.get_ident()}-{time.monotonic_ns()}", batches=50)
+    rows = get_table(client, answer["dataset"])["n"].to_pylist()
+    number = rows[0] // 1000
+    assert rows == list(range(number * 1000, number * 1000 + 100))
+    assert answer["plugin"]["version"] == f"{number}.0.0"
+    return number
+
+
 def refused(call, *arguments, **options):
     """The code and the message that a call ends with."""
     with pytest.raises((flight.FlightError, pa.ArrowException)) as caught:
@@ -306,7 +316,7 @@ class TestReplacing:
             try:
                 with connected(module_server.location) as client:
                     while not done.is_set():
-                        served[kind].add(self.written(client) if kind == "put" else self.read(client))
+                        served[kind].add(written(client) if kind == "put" else self.read(client))
             except BaseException as error:
                 failures.append(error)
                 raise
@@ -322,15 +332,6 @@ class TestReplacing:
             thread.join()
         assert not failures
         assert served["put"] | served["get"] == {1, 2, 3, 4, 5}
-
-    def written(self, client):
-        """Put a document; return the one build that all its rows and the answer are of."""
-        answer = put_numbers(client, f"n{threading.get_ident()}-{time.monotonic_ns()}", batches=50)
-        rows = get_table(client, answer["dataset"])["n"].to_pylist()
-        number = rows[0] // 1000
-        assert rows == list(range(number * 1000, number * 1000 + 100))
-        assert answer["plugin"]["version"] == f"{number}.0.0"
-        return number
 
     def read(self, client):
         """Get a document; return the one build that wrote all of it."""

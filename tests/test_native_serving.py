@@ -2,7 +2,6 @@
 
 import contextlib
 import threading
-import time
 from hashlib import sha256
 
 import pyarrow as pa
@@ -12,7 +11,7 @@ from native_plugins import Builder, needs_compiler
 from nursery_tasks import is_alive
 from plugin_samples import eventually
 from pyarrow import flight
-from raw_flight import connected, get_table, put_batches, put_document
+from raw_flight import connected, put_batches, put_document
 from test_native_deploy import (
     SETTINGS,
     Deployment,
@@ -22,6 +21,7 @@ from test_native_deploy import (
     refused,
     used,
     version,
+    written,
 )
 
 pytestmark = needs_compiler
@@ -146,13 +146,3 @@ def busy_for(location):
     """Ask for a document that never comes."""
     with connected(location) as client, contextlib.suppress(flight.FlightError, pa.ArrowException):
         get_numbers(client, "rows", fault="loop")
-
-
-def written(client):
-    """Put a document; return the one build that all its rows and the answer are of."""
-    answer = put_numbers(client, f"n{threading.get_ident()}-{time.monotonic_ns()}", batches=50)
-    rows = get_table(client, answer["dataset"])["n"].to_pylist()
-    number = rows[0] // 1000
-    assert rows == list(range(number * 1000, number * 1000 + 100))
-    assert answer["plugin"]["version"] == f"{number}.0.0"
-    return number

@@ -12,8 +12,8 @@ import pytest
 from nursery_tasks import is_alive
 from plugin_samples import eventually, lines, steadily
 from pyarrow import flight
-from raw_flight import action, code_of, connected, get_document, put_batches, put_document, ticket
-from runtime_faults import evil, processes
+from raw_flight import action, code_of, connected, put_batches, put_document, ticket
+from runtime_faults import CALLS, DOCUMENT, evil, get, processes, put
 
 from flight_server.nursery.sandbox import Protection
 
@@ -25,7 +25,6 @@ SETTINGS = {
     "plugins.settle_ms": 20,
     "plugins.child_idle_secs": 600,
 }
-DOCUMENT = b"tea\n" * 100
 #: What the kernel refuses, with the word that the plugin is told it in.
 REFUSED = {
     "read_outside": "PermissionError",
@@ -93,18 +92,6 @@ def deploy(server, what):
 def generation(client):
     found = [each["generation"] for each in action(client, "plugins") if each["name"] == "evil"]
     return found[0] if found else 0
-
-
-def put(client, do="", at="read"):
-    target = {"dataset": "made", "format": "evil", "mode": "replace", "options": {"do": do, "at": at}}
-    return put_document(client, target, DOCUMENT)
-
-
-def get(client, do="", at="write"):
-    return get_document(client, {"dataset": "rows", "format": "evil", "options": {"do": do, "at": at}})[0]
-
-
-CALLS = [pytest.param(put, "read", id="read"), pytest.param(get, "write", id="write"), pytest.param(get, "create", id="create")]
 
 
 def failure(call, *arguments):

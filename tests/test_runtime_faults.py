@@ -7,8 +7,8 @@ import pyarrow as pa
 import pytest
 from plugin_samples import eventually, lines
 from pyarrow import flight
-from raw_flight import action, code_of, connected, get_document, put_batches, put_document
-from runtime_faults import descriptors, evil, processes, rings
+from raw_flight import action, code_of, connected, put_batches, put_document
+from runtime_faults import CALLS, DOCUMENT, descriptors, evil, get, processes, put, rings
 
 TIMEOUT_SECS = 1.0
 SETTINGS = {
@@ -31,7 +31,6 @@ RUBBISH = (
     "wrong_slot", "negative_slot", "huge_unit", "long_part", "empty_part", "unit_in_unit", "wrong_kind", "no_kind",
     "wrong_types", "credit", "greedy", "negative", "early_end", "long_frame", "noise",
 )  # fmt: skip
-DOCUMENT = b"tea\n" * 100
 
 
 @pytest.fixture(scope="module")
@@ -55,18 +54,6 @@ def client(server):
         put_batches(connection, "rows", [pa.record_batch({"a": [1, 2]})])
         eventually(lambda: {"evil", "lines"} <= {each["name"] for each in action(connection, "formats")})
         yield connection
-
-
-def put(client, do="", at="read"):
-    target = {"dataset": "made", "format": "evil", "mode": "replace", "options": {"do": do, "at": at}}
-    return put_document(client, target, DOCUMENT)
-
-
-def get(client, do="", at="write"):
-    return get_document(client, {"dataset": "rows", "format": "evil", "options": {"do": do, "at": at}})[0]
-
-
-CALLS = [pytest.param(put, "read", id="read"), pytest.param(get, "write", id="write"), pytest.param(get, "create", id="create")]
 
 
 def failure(call):
