@@ -41,7 +41,7 @@ def lines(type_: pa.DataType, *values: object, **options: object) -> list[str]:
         (pa.date32(), dt.date(2020, 1, 1), "2020-01-01"),
         (pa.date64(), dt.date(2020, 1, 1), "2020-01-01"),
         (pa.time32("ms"), dt.time(1, 2, 3), "01:02:03.000"),
-        (pa.timestamp("us"), dt.datetime(2020, 1, 1, 0, 0, 0, 5), "2020-01-01 00:00:00.000005"),  # noqa: DTZ001
+        (pa.timestamp("us"), dt.datetime(2020, 1, 1, 0, 0, 0, 5), "2020-01-01 00:00:00.000005"),  # noqa: DTZ001 - without a zone is the case
         (pa.timestamp("s", "Europe/Paris"), dt.datetime(2020, 1, 1, tzinfo=dt.UTC), "2020-01-01 00:00:00Z"),
         (pa.duration("ms"), dt.timedelta(seconds=-1), "-1000"),
         (pa.dictionary(pa.int8(), pa.string()), "x", "x"),

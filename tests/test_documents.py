@@ -182,7 +182,7 @@ def test_the_streaming_guides_code_runs_in_order(own_server, tmp_path, monkeypat
     for name in ("put", "repeat", "get", "convert"):
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            exec(compile(block("docs/streaming.md", name).replace(ADDRESS, own_server.location), name, "exec"), {})  # noqa: S102
+            exec(compile(block("docs/streaming.md", name).replace(ADDRESS, own_server.location), name, "exec"), {})  # noqa: S102 - our own page
         printed[name] = output.getvalue()
     assert printed["put"] == "1 200\n"
     assert printed["repeat"] == "False True 1\n"
@@ -196,7 +196,7 @@ def test_the_languages_guides_code_runs_in_order(own_server, tmp_path, monkeypat
     for name in re.findall(r"<!-- runs: (\w+) -->", (ROOT / "docs/languages.md").read_text()):
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            exec(compile(block("docs/languages.md", name).replace(ADDRESS, own_server.location), name, "exec"), names)  # noqa: S102
+            exec(compile(block("docs/languages.md", name).replace(ADDRESS, own_server.location), name, "exec"), names)  # noqa: S102 - our own page
         printed[name] = output.getvalue()
     assert printed == {
         "put": "1 2\n",

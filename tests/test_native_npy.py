@@ -199,7 +199,7 @@ class TestReading:
     def test_a_header_of_version_3_is_utf_8(self, npy, name):
         name = bytes(byte for byte in name if byte not in b"'\\\0\n") + b"x"
         header = b"{'descr': [('" + name + b"', '<f8')], 'fortran_order': False, 'shape': (0,)}"
-        reading = lambda: npy.reader([b"\x93NUMPY\x03\x00" + struct.pack("<I", len(header)) + header]).schema.names  # noqa: E731
+        reading = lambda: npy.reader([b"\x93NUMPY\x03\x00" + struct.pack("<I", len(header)) + header]).schema.names  # noqa: E731 - one line of one test
         try:
             expected = name.decode()
         except UnicodeDecodeError:

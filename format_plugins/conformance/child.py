@@ -138,7 +138,7 @@ def _said(code: int) -> str:
 def main() -> None:
     """Run the checks that the parent names, until it has no more; the child's side."""
     from format_plugins.conformance.catalogue import check_named  # noqa: PLC0415 - the checks know of children
-    from format_plugins.conformance.judging import verdict  # noqa: PLC0415
+    from format_plugins.conformance.judging import verdict  # noqa: PLC0415 - as above
 
     answers = int(sys.argv[2])
     origin, declaration = pickle.loads(_received())  # noqa: S301 - from the process that started this one
