@@ -41,7 +41,7 @@ def version_of(manager, name="lines"):
     return generation and generation.metadata.version
 
 
-def eventually(condition, secs=10.0):
+def eventually(condition, secs=60.0):
     """Wait until ``condition()`` is true and return what it returned."""
     deadline = time.monotonic() + secs
     while not (result := condition()):

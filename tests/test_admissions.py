@@ -128,6 +128,19 @@ def test_a_server_that_stops_waits_for_no_trial(folder):
     assert not [each for each in threading.enumerate() if each.name == "plugin-admission"]
 
 
+def test_what_had_to_wait_too_long_is_tried_again(folder, tmp_path):
+    busy = tmp_path / "busy"
+    busy.touch()
+    waits = f"import pathlib, time\nwhile pathlib.Path({str(busy)!r}).exists(): time.sleep(0.05)\n"
+    with started(folder, load_timeout_secs=1.0) as manager:
+        (folder / "lines.py").write_text(waits + lines())
+        eventually(lambda: state_of(manager, "lines") == "rejected")
+        assert "and is tried again after a while" in manager.status("lines").last_error
+        busy.unlink()
+        eventually(lambda: version_of(manager) == "1.0.0")
+        assert manager.status("lines").last_error is None
+
+
 def test_what_cannot_be_tried_is_tried_again_until_it_can(folder, manager, nursery):
     with capture_logs() as logs:
         (folder / "lines.py").write_text(lines())

@@ -244,6 +244,26 @@ def test_a_stream_that_another_thread_closes_is_no_short_stream(stored, own_serv
     until(lambda: idle(stored))
 
 
+def test_who_reads_on_behind_a_close_is_not_told_of_an_end(stored):
+    stream = stored.get("a")
+    next(stream)
+    stream.close()
+    stream.close()
+    for _ in range(2):  # however often it is asked
+        with pytest.raises(errors.Cancelled, match="closed before its end"):
+            next(stream)
+    document = stored.get_bytes("a", format="csv")
+    document.close()
+    with pytest.raises(errors.Cancelled, match="closed before its end"):
+        document.read_all()
+
+
+def test_a_stream_that_was_read_to_its_end_stays_there(stored):
+    with stored.get("a", columns=["x"]) as stream:
+        assert sum(batch.num_rows for batch in stream) == BIG
+    assert list(stream) == []
+
+
 INTERRUPTED = """
 import sys, flight_client
 location, call = sys.argv[1:]

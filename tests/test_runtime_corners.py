@@ -17,10 +17,12 @@ from runtime_faults import CALLS, DOCUMENT, evil, get, processes, put
 
 from flight_server.nursery.sandbox import Protection
 
+# A machine that is busy keeps who works well waiting, too, and now and then for seconds.
+TIMEOUT_SECS = 4.0
 SETTINGS = {
-    "plugins.limits.batch_timeout_secs": 1.0,
+    "plugins.limits.batch_timeout_secs": TIMEOUT_SECS,
     "plugins.limits.memory_bytes": 256 << 20,
-    "plugins.load_timeout_secs": 1.5,
+    "plugins.load_timeout_secs": TIMEOUT_SECS,
     "plugins.quarantine_crashes": 0,
     "plugins.settle_ms": 20,
     "plugins.child_idle_secs": 600,
@@ -207,7 +209,7 @@ def test_a_process_that_works_on_before_its_first_stream_is_ended_and_no_other_i
     planned("thread:loop")
     eventually(lambda: of_evil(client) == 1)
     eventually(lambda: of_evil(client) == 0)
-    steadily(lambda: of_evil(client) == 0, 1.2)
+    steadily(lambda: of_evil(client) == 0, TIMEOUT_SECS + 0.2)
     assert put(client)["rows"] == 1
     eventually(lambda: of_evil(client) >= 1)
 

@@ -10,11 +10,12 @@ from pyarrow import flight
 from raw_flight import action, code_of, connected, put_batches, put_document
 from runtime_faults import CALLS, DOCUMENT, descriptors, evil, get, processes, put, rings
 
-TIMEOUT_SECS = 1.0
+# A machine that is busy keeps who works well waiting, too, and now and then for seconds.
+TIMEOUT_SECS = 4.0
 SETTINGS = {
     "plugins.limits.batch_timeout_secs": TIMEOUT_SECS,
     "plugins.limits.memory_bytes": 256 << 20,
-    "plugins.load_timeout_secs": 3,
+    "plugins.load_timeout_secs": TIMEOUT_SECS,
     "plugins.quarantine_crashes": 0,
     "plugins.settle_ms": 20,
     "plugins.child_idle_secs": 1,
@@ -61,7 +62,7 @@ def failure(call):
     began = time.monotonic()
     with pytest.raises(flight.FlightError) as caught:
         call()
-    assert time.monotonic() - began < TIMEOUT_SECS + 8
+    assert time.monotonic() - began < 2 * TIMEOUT_SECS + 30
     return code_of(caught.value), str(caught.value)
 
 
@@ -95,7 +96,7 @@ def test_who_hangs_is_ended_after_its_time(client, do, call, at):
     code, message = failure(lambda: call(client, do, at))
     waits_for = {"read": "batch", "write": "bytes", "create": "answer"}[at]
     assert code == "plugin_timeout"
-    assert f"no {waits_for} for 1 s (plugins.limits.batch_timeout_secs)" in message
+    assert f"no {waits_for} for 4 s (plugins.limits.batch_timeout_secs)" in message
     serves(client)
 
 

@@ -139,10 +139,9 @@ def test_sixty_four_small_puts_at_once_are_served_by_a_few_processes(serving):
 
 def test_a_client_that_goes_ends_the_process_that_works_for_it(serving):
     server, client = serving(**{"plugins.limits.batch_timeout_secs": 600})
-    before = set(processes(server.pid))
     with connected(server.location) as other:
         reader = other.do_get(ticket({"dataset": "rows", "format": "evil", "options": {"do": "loop", "at": "write"}}))
-        busy = eventually(lambda: [pid for pid in processes(server.pid) if used_secs(pid) > 0.2 and pid in before])
+        busy = eventually(lambda: [pid for pid in processes(server.pid) if used_secs(pid) > 0.5])
         reader.cancel()
     eventually(lambda: not any(map(is_alive, busy)), 5)
     eventually(lambda: status(client, "evil")["leases"] == 0)
@@ -199,11 +198,11 @@ def within(secs, work):
 
 
 def test_time_that_the_client_takes_is_not_held_against_the_plugin(serving):
-    _, client = serving(**{"plugins.limits.batch_timeout_secs": 0.4})
+    _, client = serving(**{"plugins.limits.batch_timeout_secs": 2})
     writer, reader = client.do_put(descriptor({"dataset": "slow", "format": "lines"}), PAYLOAD)
     for _ in range(3):
         writer.write_batch(pa.record_batch([pa.array([b"tea\n"], pa.binary())], schema=PAYLOAD))
-        time.sleep(0.6)
+        time.sleep(2.5)
     assert finish(writer, reader)["rows"] == 3
 
 

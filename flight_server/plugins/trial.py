@@ -30,6 +30,8 @@ _WORD_BYTES = 256 << 10
 _END_SECS = 1.0
 #: A trial that ended with the process that it was forked from is held again, so often in all.
 _TRIES = 3
+#: Who ran out of time with less of it spent on a processor than this was waiting, as on a machine that is busy.
+_BUSY = 0.5
 
 
 class Trial:
@@ -67,9 +69,21 @@ class Trial:
             if isinstance(outcome, Answer):
                 return self._judged(outcome, source)
             if outcome.kind != "lost":
-                return _crash(source, outcome, hearing.last)
+                return self._crash(source, outcome, hearing)
             ended = outcome.sentence
         return Failure(sentence=f"{source.file}: it could not be tried: each time it {ended}")
+
+    def _crash(self, source: Source, ending: Ending, hearing: _Hearing) -> Failure:
+        sentence = f"{source.file}: it {ending.sentence} {hearing.last.doing[:SENTENCE_CHARS]}"
+        waited = hearing.ran_out and ending.cpu_secs < _BUSY * self._timeout_secs
+        if waited:
+            sentence += f"; it used the processor for {ending.cpu_secs:.1f} s only, and is tried again after a while"
+        return Failure(
+            sentence=sentence,
+            traceback=last_words(ending.output)[-TRACEBACK_CHARS:],
+            metadata=_known(hearing.last.metadata),
+            again=waited,
+        )
 
     def _judged(self, answer: Answer, source: Source) -> Failure | Passed:
         if answer.remark is not None:
@@ -100,13 +114,17 @@ def question_of(source: Source, number: int, rules: Rules) -> Question:
 
 
 class _Hearing:
-    """One child that is asked the question; ``last`` is the last step that it told. It may ask for one plugin's options."""
+    """One child that is asked the question, and may ask for one plugin's options.
+
+    ``last`` is the last step that it told; ``ran_out`` says that its time was up before it had answered.
+    """
 
     def __init__(self, child: Child, words: msgspec.msgpack.Decoder[Word], options_of: Callable[[str], Any]) -> None:
         self._child = child
         self._words = words
         self._options_of: Callable[[str], Any] | None = options_of
         self.last = Step("before it was imported")
+        self.ran_out = False
 
     def hold(self, question: bytes, timeout_secs: float) -> Answer | Ending:
         """Return the child's answer, or how it ended without one."""
@@ -122,6 +140,7 @@ class _Hearing:
                 else:
                     self.last = word
         except TimeoutError:
+            self.ran_out = True
             self._child.kill(f"it took longer than {timeout_secs:g} s (plugins.load_timeout_secs)", with_last_words=True)
         except (frames.FrameError, msgspec.MsgspecError):
             self._child.kill()
@@ -143,14 +162,6 @@ class _Hearing:
         except TimeoutError:
             self._child.kill("it closed its connection to the server")
             return self._child.wait()
-
-
-def _crash(source: Source, ending: Ending, last: Step) -> Failure:
-    return Failure(
-        sentence=f"{source.file}: it {ending.sentence} {last.doing[:SENTENCE_CHARS]}",
-        traceback=last_words(ending.output)[-TRACEBACK_CHARS:],
-        metadata=_known(last.metadata),
-    )
 
 
 def last_words(output: str) -> str:

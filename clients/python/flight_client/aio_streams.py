@@ -45,7 +45,7 @@ class _Stepwise(Generic[S]):
         await self.close()
 
     async def close(self) -> None:
-        """Stop the server when it has not sent all; after that it is at its end."""
+        """Stop the server when it has not sent all; what was not read by then cannot be read any more."""
         if self._stream is not None:
             await offload(self._pool, self._stream.close, self._cancel)
 

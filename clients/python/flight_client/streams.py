@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol, Self
 import pyarrow as pa
 
 from flight_client import frames
-from flight_client.errors import FlightClientError
+from flight_client.errors import Cancelled, FlightClientError
 
 if TYPE_CHECKING:
     import pandas as pd  # type: ignore[import-not-found,import-untyped,unused-ignore]  # need not be there
@@ -37,7 +37,8 @@ class Stream:
     """A stream of record batches: iterate it, or read all of it; close it early to stop the server.
 
     It has Arrow's stream interface, so pyarrow, Polars, DuckDB and others take it as it is. An error on the way is
-    raised as a ``FlightClientError``: a stream that ended without one is complete.
+    raised as a ``FlightClientError``: a stream that ended without one is complete, so one that was closed before its
+    end raises ``Cancelled``.
     """
 
     def __init__(self, batches: Batches) -> None:
@@ -54,7 +55,8 @@ class Stream:
             self._raise(self._end(None))
             raise
         except FlightClientError as error:
-            self._raise(self._end(error))
+            if not isinstance(self._batches, _Closed):
+                self._raise(self._end(error))
             raise
 
     def read_all(self) -> pa.Table:
@@ -78,9 +80,10 @@ class Stream:
         return pa.RecordBatchReader.from_batches(self.schema, iter(self))
 
     def close(self) -> None:
-        """Stop the server when it has not sent all; after that the stream is at its end."""
+        """Stop the server when it has not sent all; what was not read by then cannot be read any more."""
         self._batches.stop()
-        self._end(None)
+        if not isinstance(self._batches, _Nothing):
+            self._end(None, _Closed(self.schema))
 
     def __enter__(self) -> Self:
         return self
@@ -97,11 +100,9 @@ class Stream:
         """Hand what is left to another Arrow library."""
         return self.reader().__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]  # the stubs miss it
 
-    def _end(self, noticed: FlightClientError | None) -> BaseException | None:
-        batches, self._batches = (
-            self._batches,
-            _Nothing(self.schema),
-        )  # a source is let go of now, not when somebody forgets the stream
+    def _end(self, noticed: FlightClientError | None, left: Batches | None = None) -> BaseException | None:
+        # A source is let go of now, not when somebody forgets the stream.
+        batches, self._batches = self._batches, left or _Nothing(self.schema)
         return batches.finish(noticed)
 
     @staticmethod
@@ -127,3 +128,10 @@ class _Nothing:
 
     def finish(self, noticed: FlightClientError | None) -> BaseException | None:
         return noticed
+
+
+class _Closed(_Nothing):
+    """What is left of a stream that was closed before its end: whoever reads on must not take that for the end."""
+
+    def read(self) -> pa.RecordBatch:
+        raise Cancelled("the stream was closed before its end")
