@@ -10,6 +10,7 @@ import pyarrow as pa
 import xxhash
 
 from flight_server.failpoints import Failpoints
+from flight_server.store import writeback
 from flight_server.store.gathering import MAX_BYTES, Gathering
 from flight_server.store.segments import Sealed, SegmentFolder
 from format_plugins.slicing import data_bytes, sliced
@@ -76,6 +77,7 @@ class _Sink(io.RawIOBase):
     def __init__(self, folder: SegmentFolder, inline_limit_bytes: int, failpoints: Failpoints) -> None:
         super().__init__()
         self.size = 0
+        self._on_its_way = 0  # to the disk
         self._ended = False
         self._folder = folder
         self._limit = inline_limit_bytes
@@ -104,6 +106,9 @@ class _Sink(io.RawIOBase):
             _write_all(self._descriptor, memoryview(self._memory))
             self._memory = bytearray()
         _write_all(self._descriptor, view)
+        if self.size - self._on_its_way >= writeback.STRIDE_BYTES:
+            writeback.begin(self._descriptor, self._on_its_way, self.size - self._on_its_way)
+            self._on_its_way = self.size
         return view.nbytes
 
     def sealed(self, rows: int) -> Sealed:
