@@ -10,6 +10,7 @@ from pyarrow import flight
 from flight_server import payload
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, BadRequest, IncompletePut, LimitExceeded
+from flight_server.validation import Validation
 from flight_server.wire import Abort, Commit, control_message
 from format_plugins.slicing import MAX_BATCH_ROWS, data_bytes
 
@@ -33,6 +34,7 @@ class Incoming:
             raise LimitExceeded(f"the stream has {len(self.schema):,} columns; limits.columns allows {limits.columns:,}")
         self.commit: Commit | None = None
         self.rows = self.bytes = self.chunks = 0
+        self._validation = Validation()
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the record batches of a native stream."""
@@ -69,7 +71,7 @@ class Incoming:
             self._check_rows(batch)
             try:
                 # Offsets that point out of their buffers kill whoever follows them: nobody does before this.
-                batch.validate(full=True)
+                self._validation.check(batch)
             except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
                 raise BadPayload(
                     f"record batch {self.rows:,} rows in is not valid Arrow data: {error}", row=self.rows

@@ -16,6 +16,7 @@ import structlog
 from flight_server.config import LimitsConfig
 from flight_server.errors import BadPayload, LimitExceeded, PluginFailed, ServerError, Unsupported
 from flight_server.plugins.failure import explained, said
+from flight_server.validation import Validation
 from format_plugins.content_encodings import ExpansionLimitError
 from format_plugins.contract import DataFormat, FormatError, UnsupportedError
 from format_plugins.fitting import fit
@@ -62,11 +63,12 @@ class Decoded:
         self._limits = limits
         self._plugin = plugin
         self._slices: Iterator[pa.RecordBatch] = iter(())
+        self._validation = Validation()
         with Blame(plugin, self._source):
             reader = reader_of(reading(codec, schema, self._stream), schema)
             if schema is not None and not reader.schema.equals(schema, check_metadata=True):
                 # Whose fault it is that a batch is not valid can be told before the conversion only.
-                reader = fit(pa.RecordBatchReader.from_batches(reader.schema, map(_valid, reader)), schema)
+                reader = fit(pa.RecordBatchReader.from_batches(reader.schema, map(self._valid, reader)), schema)
         if len(reader.schema) > limits.columns:
             raise LimitExceeded(f"the document has {len(reader.schema):,} columns; limits.columns allows {limits.columns:,}")
         self.schema: pa.Schema = reader.schema
@@ -95,10 +97,24 @@ class Decoded:
             return None
         with Blame(self._plugin, self._source):
             if (batch := next(self._reader, None)) is not None:
-                return _checked(batch, self.schema, self._limits)
+                return self._checked(batch)
             if self._stream.read(1):
                 raise BadPayload("there are bytes after the end of the document")
         return None
+
+    def _checked(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        if not batch.schema.equals(self.schema):
+            raise PluginFailed(f"the plugin changed the schema while it was reading: {batch.schema} after {self.schema}")
+        if (size := data_bytes(self._valid(batch))) > self._limits.batch_bytes:
+            raise LimitExceeded(f"the document decodes to a record batch of {size:,} bytes; limits.batch_bytes allows less")
+        return batch
+
+    def _valid(self, batch: pa.RecordBatch) -> pa.RecordBatch:
+        try:
+            self._validation.check(batch)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+            raise PluginFailed(f"the plugin made a record batch that is not valid Arrow data: {error}") from None
+        return batch
 
 
 def encoded(
@@ -218,19 +234,3 @@ def reader_of(batches: Any, schema: pa.Schema | None) -> pa.RecordBatchReader:  
 def _chained(first: pa.RecordBatch, rest: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
     yield first
     yield from rest
-
-
-def _checked(batch: pa.RecordBatch, schema: pa.Schema, limits: LimitsConfig) -> pa.RecordBatch:
-    if not batch.schema.equals(schema):
-        raise PluginFailed(f"the plugin changed the schema while it was reading: {batch.schema} after {schema}")
-    if (size := data_bytes(_valid(batch))) > limits.batch_bytes:
-        raise LimitExceeded(f"the document decodes to a record batch of {size:,} bytes; limits.batch_bytes allows less")
-    return batch
-
-
-def _valid(batch: pa.RecordBatch) -> pa.RecordBatch:
-    try:
-        batch.validate(full=True)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
-        raise PluginFailed(f"the plugin made a record batch that is not valid Arrow data: {error}") from None
-    return batch
