@@ -66,7 +66,7 @@ def blocks_of(data: bytes, chunk: int, lag: int = 0, **options: object) -> Itera
 def confirmed(cutter: Cutter, data: bytes, options: DelimitedOptions, lag: int) -> Iterator[bytes]:
     """Take blocks as a decoder does that is ``lag`` blocks behind, and knows by the grammar which guesses are wrong."""
     ends, complete = record_ends(data, options)
-    cutter.guess()
+    cutter.guess(b"mark")
     blocks, waiting, failure = cutter.blocks(), [], None
     while blocks or waiting:
         while blocks and len(waiting) <= lag:
@@ -76,13 +76,14 @@ def confirmed(cutter: Cutter, data: bytes, options: DelimitedOptions, lag: int) 
                 blocks, failure = None, error
         if waiting:
             block = waiting.pop(0)
-            if block.guessed and block.offset + len(block.data) not in ends + [len(data)] * complete:
+            if block.marked is not None and block.offset + len(block.data) not in ends + [len(data)] * complete:
                 cutter.cut_again()
                 blocks, waiting = cutter.blocks(), []
                 continue
             assert data[block.offset : block.offset + len(block.data)] == block.data
+            assert block.marked in (None, bytes(block.data) + b"mark")
             cutter.confirm(block.offset)
-            yield block.data
+            yield bytes(block.data)
     if isinstance(failure, CutError):
         raise failure
 

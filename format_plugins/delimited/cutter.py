@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from format_plugins.delimited.dialect import Dialect, Ends
+from format_plugins.delimited.dialect import Dialect, Ends, line_end
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.text import TextSource
 
@@ -15,12 +15,13 @@ from format_plugins.delimited.text import TextSource
 class Block:
     """Whole records, and where they begin: ``offset`` counts bytes of the text in UTF-8.
 
-    That they are whole is only ``guessed`` when not every quote before the end was looked at.
+    That they are whole is only guessed when not every quote before the end was looked at. Then ``marked`` is the same
+    bytes with what ``Cutter.guess`` was given behind them.
     """
 
-    data: bytes
+    data: bytes | memoryview
     offset: int
-    guessed: bool = False
+    marked: bytes | None = None
 
 
 class CutError(Exception):
@@ -46,6 +47,7 @@ class Cutter:
         self._dialect = dialect
         self._options = options
         self._ends = Ends.KNOWN
+        self._mark = b""
         self._rest = b""
         self._offset = 0
         self._unconfirmed: deque[Block] = deque()
@@ -57,23 +59,20 @@ class Cutter:
         at the end.
         """
         while not (self._source.ended and not self._rest):
-            data = self._rest + self._source.read(self._wanted())
-            guess = self._ends is not Ends.KNOWN
-            cut = self._cut(data)
-            self._rest = data[cut:]
-            if cut:
-                block = Block(data[:cut], self._offset, guessed=guess and not self._source.ended)
-                self._offset += cut
-                if guess:
+            block = self._next()
+            if block is not None:
+                self._offset += len(block.data)
+                if self._ends is not Ends.KNOWN:
                     self._unconfirmed.append(block)
                 yield block
                 del block  # its memory is not held while the next one is waited for
             self._check_rest()
 
-    def guess(self) -> None:
-        """Guess from here on where records end: whoever takes the blocks decodes them all."""
+    def guess(self, mark: bytes) -> None:
+        """Guess from here on where records end: whoever takes the blocks decodes them all, and looks for ``mark``."""
         if self._source.is_exact:
             self._ends = Ends.LINES
+            self._mark = mark
 
     def confirm(self, offset: int) -> None:
         """Believe the block at ``offset``: it was decoded, and so were all before it."""
@@ -93,6 +92,25 @@ class Cutter:
         self._unconfirmed.clear()
         self._rest = b""
         self._source.close()
+
+    def _next(self) -> Block | None:
+        text = self._source.read(self._wanted())
+        if self._ends is Ends.LINES and not self._source.ended and (end := line_end(text)):
+            block = self._marked(self._rest, memoryview(text)[:end])
+            self._rest = text[end:]
+            return block
+        data = self._rest + text
+        cut = self._cut(data)
+        self._rest = data[cut:]
+        if not cut:
+            return None
+        if self._ends is Ends.KNOWN or self._source.ended:
+            return Block(data[:cut], self._offset)
+        return self._marked(memoryview(data)[:cut])
+
+    def _marked(self, *parts: bytes | memoryview) -> Block:
+        marked = b"".join((*parts, self._mark))  # the one copy that is made of a block
+        return Block(memoryview(marked)[: len(marked) - len(self._mark)], self._offset, marked)
 
     def _wanted(self) -> int:
         options = self._options

@@ -43,7 +43,7 @@ class BlockDecoder:
         if not data.size or (self._parser.skips_blank_lines and blank_until(block.data) == data.size):
             return []
         try:
-            parsed = self._parser.read(data, self._types, guessed=block.guessed)
+            parsed = self._parser.read(data, self._types, marked=block.marked)
         except BadValue as bad:
             raise self._explained(bad, data) from None
         self._refuse_identifiers(data)

@@ -70,11 +70,11 @@ class Dialect:
     def records_end(self, data: bytes, ends: Ends = Ends.KNOWN) -> int:
         """Return where a late record of ``data`` ends, which begins with a record; 0 when none is found complete."""
         if ends is Ends.LINES:
-            return _line_end(data)
+            return line_end(data)
         if self.escape is not None and self.escape in data:
             return self.records_end_by_grammar(data)
         if self.quote is None or self.quote not in data:
-            return _line_end(data)
+            return line_end(data)
         quotes = data.count(self.quote) if ends is Ends.COUNTED else self._quotes(data)
         end = 0 if quotes is None else _even_line_end(data, self.quote, quotes)
         return end or self.records_end_by_grammar(data)
@@ -135,7 +135,7 @@ class Dialect:
         return count if pc.all(pc.is_in(before, self._before_opener), min_count=0).as_py() else None
 
 
-def blank_until(data: bytes) -> int:
+def blank_until(data: bytes | memoryview) -> int:
     """Return how many bytes of line ends ``data`` begins with."""
     found = _BLANK_LINES.match(data)
     return found.end() if found else 0
@@ -154,7 +154,7 @@ def _field_pattern(dialect: Dialect) -> bytes:
     return rb"(?:" + quote + body + quote + rb"|(?!" + quote + rb"))" + plain
 
 
-def _line_end(data: bytes) -> int:
+def line_end(data: bytes) -> int:
     """Return the last line end of text without quotes; a CR at the very end may be half of a CRLF."""
     end = data.rfind(b"\n") + 1
     return end or data.rfind(b"\r", 0, max(0, len(data) - 1)) + 1

@@ -45,12 +45,12 @@ def _prepared(
 ) -> tuple[_Begun, BlockDecoder]:
     """Read the header and the sample; return them, and what decodes the blocks."""
     begun = _begin(cutter, options, schema)
-    cutter.guess()
-    header = read_header(begun.sample[0].data if begun.sample else b"", dialect, options, schema)
+    header = read_header(bytes(begun.sample[0].data) if begun.sample else b"", dialect, options, schema)
     if begun.sample:
         first = begun.sample[0]
         begun.sample[0] = Block(first.data[header.length :], first.offset + header.length)
     parser = Parser(dialect, options, len(header.names))
+    cutter.guess(parser.end_mark)
     columns = select_columns(header.names, schema, options, _Sample(begun.sample, parser, header, options))
     result = schema if schema is not None else pa.schema([column.field for column in columns])
     return begun, BlockDecoder(parser, columns, result, options)

@@ -62,13 +62,19 @@ class Parser:
         self._dialect = dialect
         self._options = options
         self._keys = [str(position) for position in range(width)]
-        self._mark = dialect.unlike_text()
+        self._mark = dialect.unlike_text() + dialect.delimiter.decode() * width
+        #: A record with a column too many: see ``_EndMark``.
+        self.end_mark = self._mark.encode() + b"\n"
 
-    def read(self, data: pa.Buffer, types: Mapping[int, pa.DataType], *, guessed: bool = False) -> dict[int, pa.Array[Any]]:
+    def read(
+        self, data: pa.Buffer, types: Mapping[int, pa.DataType], *, marked: bytes | None = None
+    ) -> dict[int, pa.Array[Any]]:
         """Return the columns whose positions ``types`` has, each of its type. ``data`` is not empty.
 
+        ``marked`` is ``data`` with ``end_mark`` behind it, where the end of ``data`` is guessed.
+
         Raises ``BadValue`` for a value that is not of its type, ``BadRecord`` for a record that is no record, and
-        ``WrongGuess`` when the end of ``data`` is ``guessed``, and is not that of a record.
+        ``WrongGuess`` when the end of ``data`` is guessed, and is not that of a record.
         """
         keys = {str(position): type_ for position, type_ in types.items()}
         convert = pacsv.ConvertOptions(
@@ -81,12 +87,13 @@ class Parser:
             timestamp_parsers=[*self._options.timestamp_formats, pacsv.ISO8601],
             strings_can_be_null=True,
             quoted_strings_can_be_null=self._options.quoted_nulls,
+            check_utf8=marked is None,
         )
-        end = _EndMark(self._mark, len(self._keys), self._dialect) if guessed else None
-        if end is not None and not _is_text(data):
+        if marked is not None and not _is_text(data):
             raise WrongGuess  # pyarrow cannot ask about a record that is not UTF-8
+        end = None if marked is None else _EndMark(self._mark)
         try:
-            table = self._table(data, convert, end)
+            table = self._table(data if marked is None else pa.py_buffer(marked), convert, end)
         except pa.ArrowInvalid as error:
             if end is not None and end.is_missed:
                 raise WrongGuess from None
@@ -102,7 +109,6 @@ class Parser:
     def _table(self, data: pa.Buffer, convert: pyarrow.csv.ConvertOptions, end: _EndMark | None) -> pa.Table:
         parse = self._dialect.parse_options(skip_blank_lines=self.skips_blank_lines)
         if end is not None:
-            data = pa.py_buffer(b"".join([data, end.record]))
             parse.invalid_row_handler = end.meet
         # With one thread, and a block size that takes the buffer whole, pyarrow touches none of its thread pools.
         how = pacsv.ReadOptions(use_threads=False, column_names=self._keys, block_size=data.size + 1)
@@ -126,9 +132,8 @@ class _EndMark:
     a block is the end of a record.
     """
 
-    def __init__(self, mark: str, width: int, dialect: Dialect) -> None:
-        self._text = mark + dialect.delimiter.decode() * width
-        self.record = self._text.encode() + b"\n"
+    def __init__(self, text: str) -> None:
+        self._text = text
         #: The parser came to the end, and met something else.
         self.is_missed = True
 
