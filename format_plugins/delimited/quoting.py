@@ -13,6 +13,8 @@ from format_plugins.delimited.options import DelimitedOptions
 #: An array of strings.
 Strings: TypeAlias = Any
 
+#: A byte order mark at the start of a document would be taken for one.
+_MARK = "\ufeff"
 #: The characters that numbers, bools, dates and times are written with.
 _PLAIN_CHARACTERS = frozenset("0123456789+-.: TZeEinfa")
 
@@ -26,9 +28,8 @@ class Quoter:
         self._escape = options.escape
         self._double = options.double_quote
         specials = [options.delimiter, "\r", "\n", *filter(None, (options.quote, options.escape))]
-        # A byte order mark at the start of a document would be taken for one.
-        self._special_bytes = [special.encode() for special in [*specials, "\ufeff"]]
-        self._specials = "[" + _literal("".join([*specials, "\ufeff"])) + "]"
+        self._special_bytes = [special.encode() for special in specials]
+        self._specials = "[" + _literal("".join([*specials, _MARK])) + "]"
         nulls = {options.written_null, *options.null_values}
         self._is_null_text = "^(?:" + "|".join(map(_literal, sorted(nulls))) + ")$"
         self._null_texts = pa.array(sorted(nulls), pa.string())
@@ -64,7 +65,10 @@ class Quoter:
         ends = pa.Array.from_buffers(pa.int32(), len(texts) + 1, [None, offsets], offset=texts.offset)
         start, stop = ends[0].as_py(), ends[len(texts)].as_py()
         together = data.slice(start, stop - start).to_pybytes()
-        return any(special in together for special in self._special_bytes)
+        if any(special in together for special in self._special_bytes):
+            return True
+        # To look for more than a byte takes many times longer: only where there is something to be found.
+        return not together.isascii() and _MARK.encode() in together
 
     def _wrapped(self, name: str, texts: Strings) -> Strings:
         assert self._quote is not None  # noqa: S101 - asked for only when there is one
