@@ -35,9 +35,9 @@ def test_a_run_has_every_row(tiny_run):
         "native": 3,
         "latency": 3,
         "small puts": 2,
-        "put": 9,
+        "put": 13,
         "get": 3,
-        "exchange": 3,
+        "exchange": 6,
         "convert": 9,
         "growth": 15,
     }

@@ -8,18 +8,25 @@ import pyarrow.parquet as pq
 from arro3.io import read_json, write_ndjson
 from material import PARQUET, SCHEMA, WRITERS
 from pairs import Case, Target, compare
-from processes import ours, settle
-from pyarrow import csv
+from processes import bare, ours, settle
+from pyarrow import csv, flight
 from pyarrow import json as pyarrow_json
 
 import flight_client
 
 EXCHANGES = [("csv", "parquet"), ("parquet", "csv"), ("ndjson", "parquet")]
 TARGET = Target(of="ratio", least=0.9)
+BARE = "bare server: the whole document, the same library"
+PAYLOAD = pa.schema([("payload", pa.binary())])
+CHUNK_BYTES = 2 << 20
 
 
 def _stream_csv(path):
     return csv.open_csv(path)
+
+
+def _stream_json(path):
+    return pyarrow_json.open_json(path)
 
 
 def _stream_ndjson(path):
@@ -51,9 +58,9 @@ WHOLE = {
 }
 #: Batch by batch, in bounded memory, as the server has to.
 STREAMED = {
-    "csv": ("pyarrow.csv.open_csv, streamed", _stream_csv),
-    "ndjson": ("arro3 read_json, streamed", _stream_ndjson),
-    "parquet": ("pyarrow iter_batches, streamed", _stream_parquet),
+    "csv": [("pyarrow.csv.open_csv, streamed", _stream_csv)],
+    "ndjson": [("arro3 read_json, streamed", _stream_ndjson), ("pyarrow.json.open_json, streamed", _stream_json)],
+    "parquet": [("pyarrow iter_batches, streamed", _stream_parquet)],
 }
 #: From a table in memory to nowhere.
 ENCODERS = {
@@ -65,24 +72,33 @@ ENCODERS = {
 
 def rows(table, folder, pairs):
     """Put, get and exchange of each format."""
-    with ours(folder) as server, flight_client.connect(server.location) as client:
+    with (
+        ours(folder) as server,
+        flight_client.connect(server.location) as client,
+        bare("documents", folder) as other,
+        flight.connect(other.location) as bare_client,
+    ):
         client.put("big", table)
         for name, write in WRITERS.items():
             write(table, folder / f"document.{name}")
         settle()
         for name in WRITERS:
-            yield from _put(client, folder / f"document.{name}", name, server, pairs)
+            yield from _put((client, bare_client), folder / f"document.{name}", name, server, pairs)
             yield from _get(client, table, name, server, pairs)
         for source, target in EXCHANGES:
-            yield from _exchange(client, folder / f"document.{source}", (source, target), server, pairs)
+            yield from _exchange((client, bare_client), folder / f"document.{source}", (source, target), server, pairs)
 
 
-def _put(client, path, name, server, pairs):
+def _put(clients, path, name, server, pairs):
+    client, bare_client = clients
     case = functools.partial(Case, part="put", name=f"{name} put", amount=path.stat().st_size / 1e6)
-    others = [
-        (case(against=WHOLE[name][0], target=TARGET), lambda: WHOLE[name][1](path)),
-        (case(against=STREAMED[name][0], target=TARGET), lambda: drain(STREAMED[name][1](path))),
-        (case(against="the same streamed, validated, one file, fsync"), lambda: _kept(STREAMED[name][1](path), path)),
+    others = [(case(against=WHOLE[name][0], target=TARGET), lambda: WHOLE[name][1](path))]
+    for against, read in STREAMED[name]:
+        others.append((case(against=against, target=TARGET), lambda read=read: drain(read(path))))
+    read = STREAMED[name][0][1]
+    others += [
+        (case(against="the first streamed, validated, one file, fsync"), lambda: _kept(read(path), path)),
+        (case(against=f"{BARE}, validates, one file, fsync"), lambda: _put_bare(bare_client, path, name)),
     ]
     return compare(lambda: client.put("doc", path, mode="replace"), others, server=server, pairs=pairs)
 
@@ -105,17 +121,39 @@ def _get(client, table, name, server, pairs):
     )
 
 
-def _exchange(client, path, formats, server, pairs):
+def _exchange(clients, path, formats, server, pairs):
+    client, bare_client = clients
     source, target = formats
-    case = Case(
-        part="exchange",
-        name=f"{source} to {target} by exchange",
-        against="the same libraries in process, whole file",
-        amount=path.stat().st_size / 1e6,
-        target=TARGET,
-    )
-    others = [(case, lambda: ENCODERS[target][1](WHOLE[source][1](path)))]
+    case = functools.partial(Case, part="exchange", name=f"{source} to {target} by exchange", amount=path.stat().st_size / 1e6)
+    in_process = case(against="the same libraries in process, whole file", target=TARGET)
+    others = [
+        (in_process, lambda: ENCODERS[target][1](WHOLE[source][1](path))),
+        (case(against=BARE), lambda: _exchange_bare(bare_client, path, formats)),
+    ]
     return compare(lambda: drain(client.convert(path, to_format=target)), others, server=server, pairs=pairs)
+
+
+def _put_bare(client, path, name):
+    writer, reader = client.do_put(flight.FlightDescriptor.for_path(name), PAYLOAD)
+    _send(writer, path)
+    while reader.read() is not None:
+        pass
+    writer.close()
+
+
+def _exchange_bare(client, path, formats):
+    writer, reader = client.do_exchange(flight.FlightDescriptor.for_path(*formats))
+    writer.begin(PAYLOAD)
+    _send(writer, path)
+    drain(reader)
+    writer.close()
+
+
+def _send(writer, path):
+    with path.open("rb") as file:
+        while chunk := file.read(CHUNK_BYTES):
+            writer.write_batch(pa.record_batch([pa.array([chunk], pa.binary())], schema=PAYLOAD))
+    writer.done_writing()
 
 
 def drain(parts):

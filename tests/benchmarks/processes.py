@@ -106,7 +106,7 @@ def ours(folder, **overrides):
 
 @contextlib.contextmanager
 def bare(kind, folder):
-    """A bare pyarrow.flight server: ``memory`` or ``durable``."""
+    """A bare pyarrow.flight server: ``memory``, ``durable`` or ``documents``."""
     files = folder / f"bare-{kind}"
     files.mkdir(exist_ok=True)
     with running([sys.executable, HERE / "bare_server.py", kind, files]) as process:
