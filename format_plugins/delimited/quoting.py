@@ -33,6 +33,7 @@ class Quoter:
         nulls = {options.written_null, *options.null_values}
         self._is_null_text = "^(?:" + "|".join(map(_literal, sorted(nulls))) + ")$"
         self._null_texts = pa.array(sorted(nulls), pa.string())
+        self._longest_null = max(len(text.encode()) for text in nulls)
         self._needed = f"{self._specials}|{self._is_null_text}"
         special_numbers = _PLAIN_CHARACTERS.intersection(specials) or any(
             _PLAIN_CHARACTERS.issuperset(text) for text in nulls if text
@@ -50,6 +51,8 @@ class Quoter:
         # A look at each text alone takes many times longer than one at all of them.
         if self._any_special(texts):
             needed = pc.match_substring_regex(texts, self._needed)
+        elif self._all_longer(texts):
+            return texts
         else:
             needed = pc.is_in(texts, self._null_texts)
         if not pc.any(needed).as_py():
@@ -57,6 +60,12 @@ class Quoter:
         if self._quote is not None:
             return pc.if_else(needed, self._wrapped(name, texts), texts)
         return self._escaped(name, texts)
+
+    def _all_longer(self, texts: Strings) -> bool:
+        """Tell whether each text is longer than any that stands for null."""
+        lengths: Any = pc.binary_length(texts)
+        shortest = pc.min(lengths).as_py()
+        return shortest is None or shortest > self._longest_null
 
     def _any_special(self, texts: Strings) -> bool:
         _, offsets, data = texts.buffers()
