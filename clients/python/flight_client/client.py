@@ -20,7 +20,7 @@ from flight_client.gets import Get
 from flight_client.line import Line, Terms, Token
 from flight_client.puts import OnProgress, Put
 from flight_client.questions import Questions
-from flight_client.requests import NATIVE, Conversion, Mode, Options, Path, Request, Selection, schema_text
+from flight_client.requests import NATIVE, Conversion, Mode, Options, Path, Request, Selection, check_document, schema_text
 from flight_client.results import PutResult
 from flight_client.retries import Retries
 from flight_client.sources import Original
@@ -108,6 +108,8 @@ class Client(Questions):
         if isinstance(source, str | os.PathLike):
             format, content_encoding = self._formats.of(os.fspath(source), format, content_encoding)
         original = Original(source)
+        if not original.is_rows:
+            check_document(format)
         chosen = put_id or str(uuid.uuid4())
         request = {
             "dataset": dataset,
@@ -165,6 +167,7 @@ class Client(Questions):
 
         A document that breaks off after its first chunk is not taken up: that is ``Unavailable``.
         """
+        check_document(format)
         cancel = selection.pop("cancel", None) or Cancel()
         request = {"format": format, "options": options, "content_encoding": content_encoding}
         return Document(Stream(Get(self._line, {"dataset": dataset, **request, **selection}, resumes=False, cancel=cancel)))
@@ -217,6 +220,9 @@ class Client(Questions):
         """
         if isinstance(source, str | os.PathLike):
             from_format, from_encoding = self._formats.of(os.fspath(source), from_format, from_encoding)
+        check_document(to_format)
+        if not Original(source).is_rows:
+            check_document(from_format)
         sides = {
             "from": {
                 "format": from_format,

@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias, TypedDict
 import pyarrow as pa
 
 from flight_client.cancelling import Cancel
+from flight_client.errors import UnknownFormat
 from flight_client.puts import OnProgress
 
 Options: TypeAlias = Mapping[str, Any]
@@ -78,6 +79,18 @@ class ConversionTo(Conversion, total=False):
     """What ``Client.convert`` takes beside the target's format."""
 
     to_encoding: str | None
+
+
+def check_document(format_name: str | None) -> None:
+    """Raise ``UnknownFormat`` when what a document is said to be is no document.
+
+    A server takes bytes that are called so as rows of bytes, and sends rows where bytes are expected.
+    """
+    if format_name == NATIVE:
+        raise UnknownFormat(
+            f"{NATIVE!r} is no format of documents but record batches as they are; "
+            "a document of them is 'arrow_stream' or 'arrow_file'"
+        )
 
 
 def schema_text(schema: pa.Schema | None) -> str | None:
