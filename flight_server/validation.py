@@ -27,29 +27,46 @@ class Validation:
     def check(self, batch: pa.RecordBatch) -> None:
         """Raise ``ArrowInvalid`` or ``ArrowNotImplementedError``, as ``batch.validate(full=True)`` does, and when it does."""
         texts = self._texts(batch)
-        if not texts:
-            batch.validate(full=True)
-            return
-        columns: list[Any] = list(batch.columns)
-        try:
-            for index in texts:
-                columns[index] = columns[index].view(_AS_BYTES[columns[index].type])
-            pa.RecordBatch.from_arrays(columns, batch.schema.names).validate(full=True)
-            for index in texts:
-                self._check_text(index, batch.column(index))  # whose offsets may be followed by now
-        except pa.ArrowException:
-            batch.validate(full=True)  # for the words that it has for it
-            raise
+        if not texts or not self._is_valid(batch, texts):
+            batch.validate(full=True)  # which has the last word, and the words for it
 
-    def _check_text(self, index: int, column: Any) -> None:  # noqa: ANN401 - text of either width
-        if not _is_ascii(column):
+    def _is_valid(self, batch: pa.RecordBatch, texts: dict[int, Any]) -> bool:
+        # Only columns of text are taken out: Python has no class for the arrays of some of the types.
+        others: Any = sorted(set(range(len(batch.schema))) - texts.keys())
+        try:
+            batch.select(others).validate(full=True)
+            return all(self._is_valid_text(batch, index, type_) for index, type_ in texts.items())
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+            return False
+        except UnicodeDecodeError:  # Python gives out no column whose name is not UTF-8
+            return False
+
+    def _is_valid_text(self, batch: pa.RecordBatch, index: int, type_: Any) -> bool:  # noqa: ANN401 - text of either width
+        column: Any = batch.column(index)
+        if column.type != type_ or len(column) != batch.num_rows:
+            return False
+        column.view(_AS_BYTES[type_]).validate(full=True)
+        if not _is_ascii(column):  # whose offsets may be followed by now
             self._others.add(index)
             column.validate(full=True)
+        return True
 
-    def _texts(self, batch: pa.RecordBatch) -> list[int]:
+    def _texts(self, batch: pa.RecordBatch) -> dict[int, Any]:
         if batch.num_rows < _FEWEST_ROWS:
-            return []
-        return [index for index, type_ in enumerate(batch.schema.types) if type_ in _AS_BYTES and index not in self._others]
+            return {}
+        types: list[Any] = batch.schema.types
+        texts = {index: type_ for index, type_ in enumerate(types) if type_ in _AS_BYTES and index not in self._others}
+        # Arrow mends a wrong count in an array of type null when it is taken out: nothing could be found any more.
+        return {} if texts and any(map(_holds_null, types)) else texts
+
+
+def _holds_null(type_: Any) -> bool:  # noqa: ANN401 - any type
+    inner = (
+        [type_.storage_type]
+        if isinstance(type_, pa.BaseExtensionType)
+        else [type_.field(at).type for at in range(type_.num_fields)]
+    )
+    return bool(type_ == pa.null() or any(map(_holds_null, inner)))
 
 
 def _is_ascii(array: Any) -> bool:  # noqa: ANN401 - text of either width

@@ -9,6 +9,7 @@ from effort import effort
 
 from flight_server import validation
 from flight_server.validation import Validation
+from format_plugins.conformance.arrays import arrays
 
 ROWS = 200
 
@@ -104,6 +105,89 @@ def test_what_chance_makes_of_good_batches_is_judged_as_by_arrow():
             refused += found is not None
             assert found == refusal(lambda each: each.validate(full=True), batch)
     assert refused > effort(100, 1000)
+
+
+EVERY_TYPE = [array for _, array in arrays()]
+
+
+def any_column(draw, rows):
+    array = draw.choice(EVERY_TYPE)
+    if not len(array) or pa.types.is_run_end_encoded(array.type):  # which do not concatenate
+        return pa.array(
+            [draw.choice(["", "tea", "milk", None]) for _ in range(rows)], draw.choice([pa.string(), pa.large_string()])
+        )
+    return pa.concat_arrays([array] * (rows // len(array) + 1)).slice(0, rows)
+
+
+def as_it_arrives(batch, draw):
+    """What is read of a stream with ``batch`` when bytes of it changed on the way, in its schema and in its heads, too."""
+    sink = pa.BufferOutputStream()
+    with pa.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    data = bytearray(sink.getvalue())
+    for _ in range(draw.choice([1, 1, 3])):
+        data[draw.randrange(len(data))] ^= 1 << draw.randrange(8)
+    try:
+        return list(pa.ipc.open_stream(pa.py_buffer(bytes(data))))
+    except (pa.ArrowException, OSError, ValueError, KeyError):
+        return []
+
+
+def test_what_chance_makes_of_streams_of_any_type_is_judged_as_by_arrow():
+    draw = random.Random(6)
+    judged = 0
+    for _ in range(effort(3_000, 100_000)):
+        columns = [pa.array(["tea", "milk", None] * 2), *(any_column(draw, 6) for _ in range(draw.randrange(3)))]
+        batch = pa.RecordBatch.from_arrays(draw.sample(columns, len(columns)), list("abc"[: len(columns)]))
+        for arrived in as_it_arrives(batch, draw):
+            judged += 1
+            expected = refusal(lambda each: each.validate(full=True), arrived)
+            assert refusal(Validation().check, arrived) == expected
+    assert judged > effort(500, 10_000)
+
+
+def renamed(batch, name, other):
+    schema = pa.ipc.read_schema(pa.py_buffer(batch.schema.serialize().to_pybytes().replace(name, other)))
+    return pa.ipc.read_record_batch(batch.serialize(), schema)
+
+
+def test_a_column_may_have_a_name_that_is_not_utf8():
+    batch = renamed(pa.record_batch({"a name": ["tea", "milk"], "b": [1, 2]}), b"a name", b"\xff name")
+    assert refusal(lambda each: each.validate(full=True), batch) is None
+    assert refusal(Validation().check, batch) is None
+
+
+def of_months(batch):
+    """``batch`` read as if its 32 bit numbers were intervals of months, a type that pyarrow can carry and not make."""
+    schema = bytes(batch.schema.set(0, pa.field("n", pa.month_day_nano_interval())).serialize())
+    at = next(at for at in range(len(schema)) if types_of(schema[:at] + b"\0" + schema[at + 1 :])[:1] == ["month_interval"])
+    made = pa.ipc.read_schema(pa.py_buffer(schema[:at] + b"\0" + schema[at + 1 :]))
+    return pa.ipc.read_record_batch(batch.serialize(), made)
+
+
+def types_of(schema):
+    try:
+        return [str(type_) for type_ in pa.ipc.read_schema(pa.py_buffer(schema)).types]
+    except (pa.ArrowException, OSError, ValueError):
+        return []
+
+
+def test_a_column_may_have_a_type_that_python_has_no_class_for():
+    batch = of_months(pa.record_batch({"n": pa.array([1, 2], pa.int32()), "a": ["tea", "milk"]}))
+    assert refusal(lambda each: each.validate(full=True), batch) is None
+    assert refusal(Validation().check, batch) is None
+
+
+@pytest.mark.parametrize("value", [None, [None]])
+def test_a_wrong_count_of_nulls_is_found_before_arrow_mends_it(value):
+    whole = pa.record_batch({"a": ["tea"] * ROWS, "b": [value] * ROWS})
+    message = bytearray(whole.serialize())
+    node = struct.pack("=qq", ROWS, ROWS)
+    message[message.rindex(node) + 8] ^= 1
+    batch, same = (pa.ipc.read_record_batch(pa.py_buffer(bytes(message)), whole.schema) for _ in range(2))
+    expected = refusal(lambda each: each.validate(full=True), same)
+    assert expected is not None
+    assert refusal(Validation().check, batch) == expected
 
 
 def test_few_rows_are_given_to_arrow_as_they_are(monkeypatch):
