@@ -14,6 +14,7 @@ import pytest
 
 import flight_client
 from flight_client import errors
+from flight_client.streams import Stream
 
 BIG = 5_000_000
 
@@ -256,6 +257,48 @@ def test_who_reads_on_behind_a_close_is_not_told_of_an_end(stored):
     document.close()
     with pytest.raises(errors.Cancelled, match="closed before its end"):
         document.read_all()
+
+
+def test_who_reads_on_behind_a_cancelled_read_is_not_told_of_an_end(stored):
+    cancel = flight_client.Cancel()
+    stream = stored.get("a", cancel=cancel)
+    next(stream)
+    cancel.cancel()
+    for _ in range(2):
+        with pytest.raises(errors.Cancelled):
+            stream.read_all()
+    stream.close()
+    with pytest.raises(errors.Cancelled):
+        next(stream)
+
+
+class ClosedAtItsEnd:
+    """What a stream is read from that another thread closes in the moment in which its end comes."""
+
+    schema = pa.schema([("x", pa.int64())])
+
+    def __init__(self):
+        self.stream = None
+        self.finished = 0
+
+    def read(self):
+        self.stream.close()
+        raise StopIteration
+
+    def stop(self):
+        pass
+
+    def finish(self, noticed):
+        self.finished += 1
+        return noticed or ZeroDivisionError("the source failed at its end")
+
+
+def test_a_stream_that_is_closed_as_it_ends_does_not_look_complete():
+    batches = ClosedAtItsEnd()
+    batches.stream = Stream(batches)
+    with pytest.raises(errors.Cancelled):  # what was wrong with the end was told to who closed
+        batches.stream.read_all()
+    assert batches.finished == 1
 
 
 def test_a_stream_that_was_read_to_its_end_stays_there(stored):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -43,6 +44,7 @@ class Stream:
 
     def __init__(self, batches: Batches) -> None:
         self._batches = batches
+        self._lock = threading.Lock()
         self.schema: pa.Schema = batches.schema
 
     def __iter__(self) -> Self:
@@ -54,9 +56,11 @@ class Stream:
         except StopIteration:
             self._raise(self._end(None))
             raise
+        except Cancelled as error:
+            self._raise(self._end(error, _Closed(self.schema)))
+            raise
         except FlightClientError as error:
-            if not isinstance(self._batches, _Closed):
-                self._raise(self._end(error))
+            self._raise(self._end(error))
             raise
 
     def read_all(self) -> pa.Table:
@@ -82,8 +86,7 @@ class Stream:
     def close(self) -> None:
         """Stop the server when it has not sent all; what was not read by then cannot be read any more."""
         self._batches.stop()
-        if not isinstance(self._batches, _Nothing):
-            self._end(None, _Closed(self.schema))
+        self._end(None, _Closed(self.schema))
 
     def __enter__(self) -> Self:
         return self
@@ -101,8 +104,11 @@ class Stream:
         return self.reader().__arrow_c_stream__(requested_schema)  # type: ignore[no-untyped-call]  # the stubs miss it
 
     def _end(self, noticed: FlightClientError | None, left: Batches | None = None) -> BaseException | None:
-        # A source is let go of now, not when somebody forgets the stream.
-        batches, self._batches = self._batches, left or _Nothing(self.schema)
+        # A source is let go of now, not when somebody forgets the stream; once, by whoever reads or by whoever closes.
+        with self._lock:
+            batches = self._batches
+            if not isinstance(batches, _Nothing):
+                self._batches = left or _Nothing(self.schema)
         return batches.finish(noticed)
 
     @staticmethod
@@ -126,7 +132,7 @@ class _Nothing:
     def stop(self) -> None:
         pass
 
-    def finish(self, noticed: FlightClientError | None) -> BaseException | None:
+    def finish(self, noticed: FlightClientError | None) -> FlightClientError | None:
         return noticed
 
 
@@ -134,4 +140,8 @@ class _Closed(_Nothing):
     """What is left of a stream that was closed before its end: whoever reads on must not take that for the end."""
 
     def read(self) -> pa.RecordBatch:
-        raise Cancelled("the stream was closed before its end")
+        raise self.finish(None)
+
+    def finish(self, noticed: FlightClientError | None) -> FlightClientError:
+        # Also for who came to the end as it was closed: what was wrong with the end was told to nobody.
+        return noticed or Cancelled("the stream was closed before its end")
