@@ -15,7 +15,7 @@ from flight_client.cancelling import Cancel
 from flight_client.documents import Document
 from flight_client.errors import FlightClientError
 from flight_client.exchanges import Exchange
-from flight_client.files import Formats, replaceable, whole
+from flight_client.files import Formats, naming, replaceable, whole
 from flight_client.gets import Get
 from flight_client.line import Line, Terms, Token
 from flight_client.puts import OnProgress, Put
@@ -258,6 +258,7 @@ def _write(document: Document, path: Path) -> int:
     size = 0
     with whole(path) as file:
         for chunk in document:
-            file.write(chunk)
+            with naming(path):
+                file.write(chunk)
             size += chunk.size
     return size

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
+import stat
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -73,31 +76,78 @@ def by_extension(path: str, extensions: Mapping[str, str]) -> str | None:
 
 def replaceable(path: str | os.PathLike[str]) -> bool:
     """Say whether ``path`` is a file, or will be one: devices and pipes show what is written to them at once."""
+    if _descriptor(path) is not None:
+        return False
     target = Path(path).resolve()  # a link stays, what it points at is replaced
     return target.is_file() or not target.exists()
 
 
 @contextmanager
 def whole(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
-    """Open ``path`` to be written: it has its new contents when the block ends well, and is untouched otherwise."""
-    target = Path(path).resolve()
-    if not replaceable(target):
-        with target.open("wb") as device:  # such as /dev/stdout: nothing can take its place
-            yield device
+    """Open ``path`` to be written: it has its new contents when the block ends well, and is untouched otherwise.
+
+    A file that is replaced keeps its permissions, and one that may not be written is not replaced.
+    """
+    if not replaceable(path):
+        yield from _shown(path)
         return
+    target = Path(path).resolve()
     part = target.with_name(f".{target.name[:200]}.{uuid.uuid4().hex[:12]}.part")
     try:
-        with _created(part, target) as file:
+        with _created(part, target, path) as file:
             yield file
-            file.flush()
-            os.fsync(file.fileno())
+            with naming(path):
+                file.flush()
+                os.fsync(file.fileno())
         part.replace(target)
     finally:
         part.unlink(missing_ok=True)
 
 
-def _created(part: Path, target: Path) -> IO[bytes]:
+@contextmanager
+def naming(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Have the failure of a write within the block name ``path``: the system's own does not."""
     try:
-        return part.open("xb")
+        yield
     except OSError as error:
-        raise type(error)(error.errno, error.strerror, str(target)) from None  # the name that the caller knows
+        if error.errno is None:  # Python's own, of a file that cannot do this
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _shown(path: str | os.PathLike[str]) -> Iterator[IO[bytes]]:
+    number = _descriptor(path)
+    # A stream that is open is written on from where it stands: opening it by its name would begin it anew.
+    with naming(path):
+        descriptor = os.open(path, os.O_WRONLY | os.O_TRUNC) if number is None else os.dup(number)
+    file = os.fdopen(descriptor, "wb")
+    try:
+        yield file
+    finally:
+        with naming(path):
+            file.close()
+
+
+def _created(part: Path, target: Path, path: str | os.PathLike[str]) -> IO[bytes]:
+    """Open ``part``, as who may write ``target``; errors have the name that the caller knows."""
+    with naming(path):
+        if os.fspath(path).endswith(os.sep):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        there = target.stat() if target.exists() else None
+        if there is not None and not os.access(target, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        file = part.open("xb")
+        if there is not None:
+            part.chmod(stat.S_IMODE(there.st_mode))
+        return file
+
+
+#: The names of streams that this process has open. Where such a stream leads is not to be replaced under who reads it.
+_STREAM = re.compile(r"/dev/(?P<name>stdout|stderr)|(?:/dev|/proc/self)/fd/(?P<number>\d+)")
+
+
+def _descriptor(path: str | os.PathLike[str]) -> int | None:
+    found = _STREAM.fullmatch(os.fspath(path))
+    if found is None:
+        return None
+    return int(found["number"]) if found["number"] else {"stdout": 1, "stderr": 2}[found["name"]]

@@ -17,7 +17,7 @@ from flight_client.commands.writing import Document, shown, written
 
 @click.command(cls=Command)
 @click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT")
+@click.argument("target", metavar="OUT", callback=parameters.target)
 @parameters.format_name("--from", "from_format", "The format of IN; told by its name if left out.")
 @parameters.format_name("--to", "to_format", "The format of OUT; told by its name if left out.")
 @parameters.encoding("--from-encoding", "from_encoding", "IN")

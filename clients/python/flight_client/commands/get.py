@@ -18,7 +18,14 @@ _FORMAT = "csv"
 
 @click.command(cls=Command)
 @parameters.dataset()
-@click.option("-o", "--output", default=STANDARD, metavar="FILE", help="The file to write; standard output (-) if left out.")
+@click.option(
+    "-o",
+    "--output",
+    default=STANDARD,
+    metavar="FILE",
+    callback=parameters.target,
+    help="The file to write; standard output (-) if left out.",
+)
 @parameters.format_name("--format", "format", f"The format; told by the file's name if left out, {_FORMAT} on standard output.")
 @parameters.encoding("--encoding", "content_encoding", "the file")
 @parameters.columns()

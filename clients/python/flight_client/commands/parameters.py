@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 #: Standard input, or output.
 STANDARD = "-"
+_STANDARD_OUTPUT = "/dev/stdout"
 
 _COMPLETION_SECS = 1.0
 _MOST_COMPLETIONS = 500
@@ -125,6 +126,11 @@ def _parsed(_context: click.Context, _parameter: click.Parameter, given: tuple[s
         except ValueError:
             parsed[key] = value
     return parsed
+
+
+def target(_context: click.Context, _parameter: click.Parameter, given: str) -> str:
+    """Return the file to write; standard output has two names, and nothing is to be reported among the data."""
+    return STANDARD if given == _STANDARD_OUTPUT else given
 
 
 def _names(_context: click.Context, _parameter: click.Parameter, given: str | None) -> list[str] | None:

@@ -16,6 +16,8 @@ from flight_client.commands.work import Interrupt
 if TYPE_CHECKING:
     import pyarrow as pa
 
+_STANDARD_NAME = "standard output"
+
 
 class Document(Iterable["pa.Buffer"], Protocol):
     """A document that can be stopped, of a server or made here."""
@@ -34,18 +36,19 @@ def written(document: Document, path: str, interrupt: Interrupt, meter: Meter) -
     A file is there whole or not at all. When the reader of standard output goes, or the work is to end, the document is
     closed: a server then stops.
     """
-    from flight_client.files import whole
+    from flight_client.files import naming, whole
 
     with closing(document):
         if path != STANDARD:
             with whole(path) as file, meter.bar(path, None) as advance:
-                return _copied(document, file, interrupt, advance)
+                return _copied(document, file, path, interrupt, advance)
         out = sys.stdout.buffer
         if sys.stdout.isatty() and not _is_text(document):
             raise click.UsageError("this would print what is no text to a terminal: give -o FILE, or send it on by a pipe")
-        with meter.bar("standard output", None) as advance:
-            size = _copied(document, out, interrupt, advance)
-        out.flush()
+        with meter.bar(_STANDARD_NAME, None) as advance:
+            size = _copied(document, out, _STANDARD_NAME, interrupt, advance)
+        with naming(_STANDARD_NAME):
+            out.flush()
         return size
 
 
@@ -54,10 +57,13 @@ def shown(path: str) -> bool:
     return path == STANDARD and sys.stdout.isatty()
 
 
-def _copied(document: Document, out: IO[bytes], interrupt: Interrupt, advance: Advance) -> int:
+def _copied(document: Document, out: IO[bytes], name: str, interrupt: Interrupt, advance: Advance) -> int:
+    from flight_client.files import naming
+
     size = 0
     for chunk in document:
-        out.write(chunk)
+        with naming(name):
+            out.write(chunk)
         size += chunk.size
         advance(size)
         interrupt.check()
