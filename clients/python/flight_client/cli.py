@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
-from flight_client.commands import completion, convert, datasets, failures, get, head, put, server
+from flight_client.commands import completion, convert, datasets, failures, get, head, put, server, standard_streams
 from flight_client.commands.session import everywhere
 from flight_client.commands.work import Abandoned, Terminated, heard
 
@@ -22,12 +22,20 @@ class _Program(click.Group):
         """Run the command and end the process."""
         words = sys.argv[1:] if args is None else list(args)
         attributes["standalone_mode"] = False
+        if args is None:
+            standard_streams.occupy()
+            os.environ.setdefault("GRPC_VERBOSITY", "ERROR")  # errors are told by us, in one line
         try:
             with heard():
                 code = super().main(words, *others, **attributes)
         except click.ClickException as error:
             failures.show(error, as_json="--json" in words)
             code = error.exit_code
+        except OSError as error:  # the help cannot be printed
+            failures.show(failures.failure_of(error) or click.ClickException(str(error)), as_json="--json" in words)
+            code = failures.REFUSED
+        except SystemExit:  # click's own, when the reader of its help has gone
+            code = failures.READER_GONE
         except click.Abort:  # Ctrl-C, before or at a question
             code = failures.INTERRUPTED
         code = code if isinstance(code, int) else 0

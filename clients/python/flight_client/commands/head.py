@@ -46,7 +46,7 @@ def head(session: Session, /, *, dataset: str, **selection: Any) -> None:  # noq
         _show(rows.schema, lines)
         return
     for line in (rows.schema.names, *lines):
-        click.echo("\t".join(map(printing.line, line)))
+        printing.say("\t".join(map(printing.line, line)))
 
 
 def _show(schema: pa.Schema, lines: Sequence[Sequence[str]]) -> None:

@@ -5,13 +5,16 @@ from __future__ import annotations
 import dataclasses
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import click
 
 from flight_client.commands.failures import visible
+
+STANDARD_OUTPUT = "standard output"
 
 
 def record(members: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a dataclass or a mapping
@@ -25,7 +28,7 @@ def record(members: Any, *, as_json: bool) -> None:  # noqa: ANN401 - a dataclas
         grid(("", ""), rows, show_header=False)
         return
     for name, text in rows:
-        click.echo(f"{name}\t{line(text)}")
+        say(f"{name}\t{line(text)}")
 
 
 def table(items: Iterable[Any], columns: Sequence[str], *, as_json: bool) -> None:
@@ -52,7 +55,7 @@ class Lines:
     def begin(self) -> None:
         """Print the header, once, where there is one."""
         if not (self._begun or self._quiet or self._as_json):
-            click.echo("\t".join(self._columns))
+            say("\t".join(self._columns))
         self._begun = True
 
     def add(self, item: Mapping[str, Any]) -> None:
@@ -63,12 +66,26 @@ class Lines:
         if self._as_json:
             document(item)
             return
-        click.echo("\t".join(line(_cell(item.get(name))) for name in self._columns))
+        say("\t".join(line(_cell(item.get(name))) for name in self._columns))
+
+
+def say(text: str) -> None:
+    """Print a line; a failure names standard output."""
+    with _naming():
+        click.echo(text)
+
+
+@contextmanager
+def _naming() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, STANDARD_OUTPUT) from None
 
 
 def document(members: Mapping[str, Any]) -> None:
     """Print one line of JSON."""
-    click.echo(json.dumps(members, ensure_ascii=False))
+    say(json.dumps(members, ensure_ascii=False))
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - into what JSON holds
@@ -119,4 +136,5 @@ def grid(columns: Sequence[str], rows: Sequence[Sequence[str]], *, show_header: 
     for row in rows:
         # Text, for a name may look like markup, and visible, for it may steer the terminal.
         shown.add_row(*(Text("\n".join(map(visible, cell.splitlines()))) for cell in row))
-    Console().print(shown)
+    with _naming():
+        Console().print(shown)

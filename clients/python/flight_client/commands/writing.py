@@ -11,12 +11,11 @@ import click
 
 from flight_client.commands.meter import Advance, Meter
 from flight_client.commands.parameters import STANDARD
+from flight_client.commands.printing import STANDARD_OUTPUT
 from flight_client.commands.work import Interrupt
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-_STANDARD_NAME = "standard output"
 
 
 class Document(Iterable["pa.Buffer"], Protocol):
@@ -45,9 +44,9 @@ def written(document: Document, path: str, interrupt: Interrupt, meter: Meter) -
         out = sys.stdout.buffer
         if sys.stdout.isatty() and not _is_text(document):
             raise click.UsageError("this would print what is no text to a terminal: give -o FILE, or send it on by a pipe")
-        with meter.bar(_STANDARD_NAME, None) as advance:
-            size = _copied(document, out, _STANDARD_NAME, interrupt, advance)
-        with naming(_STANDARD_NAME):
+        with meter.bar(STANDARD_OUTPUT, None) as advance:
+            size = _copied(document, out, STANDARD_OUTPUT, interrupt, advance)
+        with naming(STANDARD_OUTPUT):
             out.flush()
         return size
 
