@@ -1,5 +1,6 @@
 """Plugins are let in beside each other: none waits for one that hangs, and what cannot be tried now is tried later."""
 
+import json
 import threading
 import time
 from pathlib import Path
@@ -135,10 +136,31 @@ def test_what_had_to_wait_too_long_is_tried_again(folder, tmp_path):
     with started(folder, load_timeout_secs=1.0) as manager:
         (folder / "lines.py").write_text(waits + lines())
         eventually(lambda: state_of(manager, "lines") == "rejected")
-        assert "and is tried again after a while" in manager.status("lines").last_error
+        assert "s only; it is tried again after a while" in manager.status("lines").last_error
         busy.unlink()
         eventually(lambda: version_of(manager) == "1.0.0")
         assert manager.status("lines").last_error is None
+
+
+def test_nobody_is_promised_another_try_where_the_folder_is_not_followed(folder):
+    (folder / "hangs.py").write_text(HANGS)
+    with started(folder, load_timeout_secs=0.5, enable_hot_reload=False) as manager:
+        assert manager.status("hangs").last_error.endswith(" s only")
+
+
+def test_the_audit_log_tells_once_of_bytes_that_are_tried_again_and_again(folder, tmp_path, monkeypatch):
+    def examine(trial, source, *others):
+        tries.append(source.file)
+        return Failure(sentence="the machine is busy", again=True) if len(tries) < 3 else examined(trial, source, *others)
+
+    tries, examined = [], Trial.examine
+    monkeypatch.setattr(Trial, "examine", examine)
+    log = tmp_path / "audit.jsonl"
+    with started(folder, audit_log=str(log)) as manager:
+        (folder / "lines.py").write_text(lines())
+        eventually(lambda: version_of(manager))
+        events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+    assert events == ["discovered", "verified", "rejected", "tried", "active"]
 
 
 def test_what_cannot_be_tried_is_tried_again_until_it_can(folder, manager, nursery):

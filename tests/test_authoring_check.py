@@ -116,6 +116,16 @@ def test_the_servers_own_rules_are_among_the_checks(tmp_path):
     assert "it works with the contract >=2" in result.stdout
 
 
+def test_who_has_waited_too_long_is_not_told_to_be_tried_again_by_itself(tmp_path):
+    path = written(tmp_path, f"import time\ntime.sleep(60)\n{EXAMPLE.read_text()}")
+    timeout = ("--set", "plugins.load_timeout_secs=0.5")
+    result = run("check", path, "--only", "a server takes it", *timeout, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "it used the processor for 0." in result.stdout
+    assert "tried again" not in result.stdout
+    assert "To repair it: Check it again, on a machine that is less busy" in result.stdout
+
+
 def test_a_test_that_cannot_be_read_is_told_with_its_traceback(tmp_path):
     path = written(tmp_path, EXAMPLE.read_text())
     (tmp_path / "test_odd.py").write_text("import nothing_of_this_name\n")

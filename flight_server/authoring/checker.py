@@ -77,6 +77,8 @@ def _served(plugin: Path, config: PluginsConfig) -> Finding:
     if failure is None:
         return Finding(check=SERVED, ok=True)
     fix = "Repair what is named; a server would go on with the last good bytes, or without the plugin."
+    if failure.again:
+        fix = "Check it again, on a machine that is less busy; if it says the same, repair what the plugin waits for."
     return Finding(check=SERVED, ok=False, sentence=f"{failure.sentence}.", fix=fix, detail=failure.traceback)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import structlog
 
@@ -36,6 +37,7 @@ class Admission:
         self._loader = loader
         self._audit = audit
         self._clock = clock
+        self._untried: dict[Path, str] = {}  # digests of bytes that could not be tried: they come again and again
         self._log = structlog.get_logger("flight_server.plugins")
 
     def admit(self, source: Source | Unreadable, *, ships: bool = False) -> Outcome:
@@ -48,16 +50,23 @@ class Admission:
             result = self._admitted(source, ships=ships)
         except Exception:  # noqa: BLE001 - logged, with its traceback
             self._log.exception("a fault of the server kept a plugin out", file=source.file)
-            result = Failure(sentence=f"{source.file}: a fault of the server kept it out; it is tried again", again=True)
+            result = Failure(sentence=f"{source.file}: a fault of the server kept it out", again=True)
+        if isinstance(result, Failure) and result.again:
+            self._untried[source.path] = source.sha256
+        else:
+            self._untried.pop(source.path, None)
         return Outcome(result, source.sha256, round((self._clock() - begun) * 1000, 1))
 
     def _admitted(self, source: Source | Unreadable, *, ships: bool) -> Generation | Failure:
         if isinstance(source, Unreadable):
             return Failure(sentence=source.sentence)
-        self._note("discovered", source, ships=ships)
+        is_first = self._untried.get(source.path) != source.sha256
+        if is_first:
+            self._note("discovered", source, ships=ships)
         if not ships and (refusal := self.allow.refusal(source)) is not None:
             return Failure(sentence=refusal)
-        self._note("verified", source, ships=ships)
+        if is_first:
+            self._note("verified", source, ships=ships)
         loaded = self._loader.load(source)
         if isinstance(loaded, Failure):
             return loaded

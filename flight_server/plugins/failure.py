@@ -27,7 +27,7 @@ _FOLDERS = re.compile(r"(?<![\w./])/(?:[^/\s'\":,]+/)+")
 class Failure:
     """What an operator reads, what the author reads in the log, and what the plugin would have served.
 
-    ``again``: it could not be tried, so that nothing is known against its bytes, and they are tried again after a while.
+    ``again``: it could not be tried, so that nothing is known against its bytes. Who tries them again says so in the sentence.
     """
 
     sentence: str

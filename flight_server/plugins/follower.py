@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import structlog
@@ -30,6 +31,8 @@ BUILTIN = "builtin/"
 class Follower:
     """One thread at a time changes what is loaded; anybody may read ``fault``, ``scanned_at`` and ``pending``.
 
+    ``repeats`` says that somebody goes on calling ``follow``, so that what could not be tried is tried again.
+
     Plugins that are found at rest are let in beside the looks; ``admissions.wake`` is called when there is news of one.
     """
 
@@ -39,6 +42,7 @@ class Follower:
         admission: Admission,
         publisher: Publisher,
         *,
+        repeats: bool = True,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._folder = folder
@@ -46,6 +50,7 @@ class Follower:
         self.admissions = Admissions(admission.admit)
         self._retries = Retries()
         self._looks = 0
+        self._repeats = repeats
         self._publisher = publisher
         self._clock = clock
         #: Why the folder cannot be used, None when it can; when it was last seen whole; files on their way in.
@@ -59,7 +64,7 @@ class Follower:
         view = self._seen(settled=False)
         deployments = dict(self._publisher.ledger.deployments)
         for file in sorted(view.scanned.still) if view else ():
-            deployments[file] = restart.deployment(self._source(view, file), kept.get(file))
+            deployments[file] = self._told(restart.deployment(self._source(view, file), kept.get(file)))
         written = view.scanned.moving | view.scanned.written if view else kept.keys()
         for file in sorted(written & kept.keys()):
             why = f"{file} is still being written" if view else f"the plugin folder cannot be used: {self.fault}"
@@ -123,7 +128,7 @@ class Follower:
             record = self._record(key, source)
             if record.origin == "folder":
                 self.pending = MappingProxyType({**self.pending, key: Pending(source.file, "verified")})
-            records[key] = record.tried_with(self._admission.admit(source, ships=record.origin == "builtin"))
+            records[key] = self._told(record.tried_with(self._admission.admit(source, ships=record.origin == "builtin")))
         return self._publish(records, removes)
 
     def close(self) -> None:
@@ -155,7 +160,13 @@ class Follower:
         return not any(each.outcome is None and each.look <= ticket.look for each in self.admissions.tickets.values())
 
     def _let_in(self, file: str, ticket: Ticket) -> Deployment:
-        return self._record(file, ticket.source).tried_with(self.admissions.take(file))
+        return self._told(self._record(file, ticket.source).tried_with(self.admissions.take(file)))
+
+    def _told(self, record: Deployment) -> Deployment:
+        """Add to the sentence of a failure, where it is true, that the bytes are tried again."""
+        if (failure := record.failure) is None or not (failure.again and self._repeats and record.followed):
+            return record
+        return replace(record, failure=replace(failure, sentence=f"{failure.sentence}; it is tried again after a while"))
 
     def _due_again(self) -> set[str]:
         """Return the files that could not be tried and are due again."""

@@ -97,7 +97,7 @@ class Parts:
             drain=drain,
             keeper=keeper,
             publisher=publisher,
-            follower=Follower(folder, admission, publisher, clock=clocks.monotonic),
+            follower=Follower(folder, admission, publisher, repeats=config.enable_hot_reload, clock=clocks.monotonic),
         )
 
 

@@ -61,8 +61,7 @@ class Trial:
             try:
                 child = self._nursery.child("trial", plugin=source.file, limits=self._limits)
             except Busy as error:
-                why = f"it could not be tried: {error}; it is tried again after a while"
-                return Failure(sentence=f"{source.file}: {why}", again=True)
+                return Failure(sentence=f"{source.file}: it could not be tried: {error}", again=True)
             with child:
                 hearing = _Hearing(child, self._words, rules.options_of)
                 outcome = hearing.hold(question, self._timeout_secs)
@@ -77,7 +76,7 @@ class Trial:
         sentence = f"{source.file}: it {ending.sentence} {hearing.last.doing[:SENTENCE_CHARS]}"
         waited = hearing.ran_out and ending.cpu_secs < _BUSY * self._timeout_secs
         if waited:
-            sentence += f"; it used the processor for {ending.cpu_secs:.1f} s only, and is tried again after a while"
+            sentence += f"; it used the processor for {ending.cpu_secs:.1f} s only"
         return Failure(
             sentence=sentence,
             traceback=last_words(ending.output)[-TRACEBACK_CHARS:],
