@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyarrow import flight
 
 from flight_client.cancelling import Cancel
+from flight_client.errand import Errand
 from flight_client.errors import FlightClientError, translated
 from flight_client.line import Line
 from flight_client.reading import Reading
@@ -31,8 +32,9 @@ class Exchange:
     def __init__(self, line: Line, request: Mapping[str, Any], source: Any, cancel: Cancel) -> None:  # noqa: ANN401 - what put takes
         with ExitStack() as stack:
             what = stack.enter_context(opened(source))
-            with translated():
-                writer, reader = line.flight.do_exchange(flight.FlightDescriptor.for_command(message(request)), line.options())
+            # A server that takes a connection and says nothing holds up who opens a call.
+            errand = Errand(lambda: _call(line, request), lambda streams: streams[1].cancel())
+            writer, reader = errand.result(line.hands, line.idle_timeout, cancel)
             self._feeder = _Feeder(writer, what, stack.pop_all())
         self._reading = Reading(reader, line.watchdog, cancel, turn=self._feeder.sending.turn)
         try:
@@ -54,6 +56,11 @@ class Exchange:
         """Wait for the source's thread, and return what went wrong, if anything did."""
         self._reading.let_go()
         return self._feeder.finish(noticed)
+
+
+def _call(line: Line, request: Mapping[str, Any]) -> tuple[flight.FlightStreamWriter, flight.FlightStreamReader]:
+    with translated():
+        return line.flight.do_exchange(flight.FlightDescriptor.for_command(message(request)), line.options())
 
 
 class _Feeder:

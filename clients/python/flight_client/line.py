@@ -12,7 +12,7 @@ from pyarrow import flight
 
 from flight_client import retries
 from flight_client.cancelling import Cancel
-from flight_client.errors import BadRequest, FlightClientError, from_flight, translated
+from flight_client.errors import BadRequest, DeadlineExceeded, FlightClientError, from_flight, translated
 from flight_client.hands import Hands
 from flight_client.retries import Retries, Tries
 from flight_client.tls import Tls
@@ -95,6 +95,8 @@ class Line:
                 answer = question(options)
         except FlightClientError as error:
             self.heard = self.heard or bool(error.id)
+            if isinstance(error, DeadlineExceeded) and not error.id and self._terms.timeout is not None:
+                raise DeadlineExceeded(f"the server did not answer within {self._terms.timeout:g} seconds") from None
             raise
         self.heard = True
         return answer

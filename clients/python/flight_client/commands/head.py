@@ -35,12 +35,12 @@ def head(session: Session, /, *, dataset: str, **selection: Any) -> None:  # noq
 
         def work(interrupt: Interrupt) -> int:
             with cancelling(interrupt) as cancel:
-                document = session.client.get_bytes(dataset, format="ndjson", cancel=cancel, **selection)
+                document = session.impatient.get_bytes(dataset, format="ndjson", cancel=cancel, **selection)
                 return written(document, STANDARD, interrupt, Meter(None, 1))
 
         session.transfer(work)
         return
-    rows = session.ask(lambda client: client.get(dataset, **selection).read_all())
+    rows = session.ask(lambda client: client.get(dataset, **selection).read_all(), session.impatient)
     lines = list(zip(*(_texts(column) for column in rows.columns), strict=True))
     if sys.stdout.isatty():
         _show(rows.schema, lines)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _META = "flight_client."
+#: How long a server may be silent while data moves: it may have much to do before it answers.
+_IDLE_SECS = 60.0
 
 
 class Session:
@@ -37,8 +39,18 @@ class Session:
         """The connection, made when it is first used."""
         return self.connect(profiles.settings(self._given, os.environ))
 
-    def connect(self, settings: profiles.Settings) -> Client:
-        """Return a client of ``settings``, closed when the command ends."""
+    @cached_property
+    def impatient(self) -> Client:
+        """A connection on which rows may be no later than the answer to a question."""
+        settings = profiles.settings(self._given, os.environ)
+        return self.connect(settings, idle_timeout=settings.timeout)
+
+    def connect(self, settings: profiles.Settings, *, idle_timeout: float = 0) -> Client:
+        """Return a client of ``settings``, closed when the command ends.
+
+        ``idle_timeout`` is how long streams may be silent: as long as an answer may take, and a minute at the least, if
+        left out.
+        """
         from flight_client.client import connect
         from flight_client.errors import BadRequest
         from flight_client.tls import Tls
@@ -47,7 +59,13 @@ class Session:
         if settings.uri.startswith("grpc+tls://"):
             tls = Tls(root_certificates=settings.ca, certificate=settings.certificate, key=settings.key)
         try:
-            client = connect(settings.uri, timeout=settings.timeout, token=settings.token, tls=tls)
+            client = connect(
+                settings.uri,
+                timeout=settings.timeout,
+                idle_timeout=idle_timeout or max(settings.timeout, _IDLE_SECS),
+                token=settings.token,
+                tls=tls,
+            )
         except BadRequest as error:
             raise click.UsageError(str(error)) from None
         self._context.call_on_close(client.close)
@@ -57,9 +75,9 @@ class Session:
         """Return a client that waits for no answer longer than ``seconds``."""
         return self.connect(replace(profiles.settings(self._given, os.environ), timeout=seconds))
 
-    def ask(self, question: Callable[[Client], T]) -> T:
+    def ask(self, question: Callable[[Client], T], client: Client | None = None) -> T:
         """Return the server's answer to a question; Ctrl-C does not wait for it."""
-        client = self.client
+        client = client or self.client
         return run_one(lambda _: question(client), grace_secs=0)
 
     def transfer(self, work: Callable[[Interrupt], T]) -> T:
@@ -106,7 +124,8 @@ def everywhere() -> list[click.Parameter]:
             "--timeout",
             type=click.FloatRange(min=0, min_open=True),
             metavar="SECONDS",
-            help=f"How long to wait for the answer to a question; {profiles.DEFAULT_TIMEOUT_SECS:g} if left out.",
+            help=f"How long to wait for an answer; {profiles.DEFAULT_TIMEOUT_SECS:g} if left out. "
+            f"While data moves, the server may be silent for as long, and for {_IDLE_SECS:g} at the least.",
         ),
         _Everywhere("--json", is_flag=True, help="Print JSON, one object a line; errors too, on stderr."),
         _Everywhere("--quiet", "-q", is_flag=True, help="Print no progress, and not what was done."),
