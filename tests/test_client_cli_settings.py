@@ -145,12 +145,27 @@ def test_there_is_a_completion_for_each_shell(shell):
     assert f"_FLIGHT_CLIENT_COMPLETE={shell}_complete" in result.stdout
 
 
-def completed(server, *words):
+def told_to_shell(server, *words):
     told = environment(server, _FLIGHT_CLIENT_COMPLETE="bash_complete")
     told |= {"COMP_WORDS": " ".join(["flight-client", *words]), "COMP_CWORD": str(len(words))}
     done = subprocess.run(COMMAND, capture_output=True, text=True, env=told, timeout=60, check=True)
     assert done.stderr == ""
-    return [line.partition(",")[2] for line in done.stdout.splitlines() if line]
+    return [line for line in done.stdout.splitlines() if line]
+
+
+def completed(server, *words):
+    return [line.partition(",")[2] for line in told_to_shell(server, *words)]
+
+
+@pytest.mark.parametrize(
+    "words", [["put", "sa"], ["put", "a.csv", "sa"], ["convert", "sa"], ["convert", "a", "sa"], ["get", "a", "-o", "sa"]]
+)
+def test_the_shell_is_asked_to_complete_names_of_files(words):
+    assert told_to_shell(None, *words) == ["file,sa"]
+
+
+def test_the_ways_of_packing_are_completed():
+    assert completed(None, "put", "--encoding", "z") == ["zstd"]
 
 
 def test_datasets_and_formats_are_completed_from_the_server(server, our_client, dataset):

@@ -16,8 +16,8 @@ from flight_client.commands.writing import Document, shown, written
 
 
 @click.command(cls=Command)
-@click.argument("source", metavar="IN")
-@click.argument("target", metavar="OUT", callback=parameters.target)
+@click.argument("source", metavar="IN", shell_complete=parameters.files)
+@click.argument("target", metavar="OUT", callback=parameters.target, shell_complete=parameters.files)
 @parameters.format_name("--from", "from_format", "The format of IN; told by its name if left out.")
 @parameters.format_name("--to", "to_format", "The format of OUT; told by its name if left out.")
 @parameters.encoding("--from-encoding", "from_encoding", "IN")

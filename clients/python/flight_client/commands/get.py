@@ -24,6 +24,7 @@ _FORMAT = "csv"
     default=STANDARD,
     metavar="FILE",
     callback=parameters.target,
+    shell_complete=parameters.files,
     help="The file to write; standard output (-) if left out.",
 )
 @parameters.format_name("--format", "format", f"The format; told by the file's name if left out, {_FORMAT} on standard output.")

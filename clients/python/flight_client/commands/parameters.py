@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 #: Standard input, or output.
 STANDARD = "-"
 _STANDARD_OUTPUT = "/dev/stdout"
+_ENCODINGS = ("gzip", "zstd", "lz4", "bz2")
 
 _COMPLETION_SECS = 1.0
 _MOST_COMPLETIONS = 500
@@ -41,8 +42,17 @@ def format_name(flag: str, name: str, text: str) -> Callable[[Any], Any]:
 
 def encoding(flag: str, name: str, whose: str) -> Callable[[Any], Any]:
     """Return the option that says how a document is packed."""
-    text = f"How {whose} is packed (gzip, zstd, lz4, bz2, or identity: not at all); told by its name if left out."
-    return click.option(flag, name, metavar="ENCODING", help=text)
+    text = f"How {whose} is packed ({', '.join(_ENCODINGS)}, or identity: not at all); told by its name if left out."
+    return click.option(flag, name, metavar="ENCODING", shell_complete=_encodings, help=text)
+
+
+def _encodings(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    return [CompletionItem(name) for name in (*_ENCODINGS, "identity") if name.startswith(begun)]
+
+
+def files(_context: click.Context, _parameter: click.Parameter, begun: str) -> list[CompletionItem[str]]:
+    """Have the shell complete the name of a file: it does not of itself when a command completes anything."""
+    return [CompletionItem(begun, type="file")]
 
 
 def columns() -> Callable[[Any], Any]:

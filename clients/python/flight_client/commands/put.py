@@ -34,7 +34,7 @@ class _Item:
 
 
 @click.command(cls=Command)
-@click.argument("files", nargs=-1, required=True, metavar="FILE...")
+@click.argument("files", nargs=-1, required=True, metavar="FILE...", shell_complete=parameters.files)
 @click.option(
     "--as",
     "dataset",
