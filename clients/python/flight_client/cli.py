@@ -34,8 +34,8 @@ class _Program(click.Group):
         except OSError as error:  # the help cannot be printed
             failures.show(failures.failure_of(error) or click.ClickException(str(error)), as_json="--json" in words)
             code = failures.REFUSED
-        except SystemExit:  # click's own, when the reader of its help has gone
-            code = failures.READER_GONE
+        except SystemExit as end:  # click's own: the shell was told how to complete, or the reader of the help has gone
+            code = end.code if completion.VARIABLE in os.environ else failures.READER_GONE
         except click.Abort:  # Ctrl-C, before or at a question
             code = failures.INTERRUPTED
         code = code if isinstance(code, int) else 0

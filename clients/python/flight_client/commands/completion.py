@@ -8,7 +8,8 @@ from click.shell_completion import get_completion_class
 from flight_client.commands.session import Command
 
 _NAME = "flight-client"
-_VARIABLE = "_FLIGHT_CLIENT_COMPLETE"
+#: Set by a shell that asks how to complete.
+VARIABLE = "_FLIGHT_CLIENT_COMPLETE"
 
 
 @click.command(cls=Command)
@@ -24,4 +25,4 @@ def completion(context: click.Context, *, shell: str) -> None:
     """  # noqa: D301 - click's mark of lines that stay as they are
     kind = get_completion_class(shell)
     if kind is not None:
-        click.echo(kind(context.find_root().command, {}, _NAME, _VARIABLE).source())
+        click.echo(kind(context.find_root().command, {}, _NAME, VARIABLE).source())
