@@ -90,9 +90,8 @@ def test_every_kind_of_value_can_be_shown(run, our_client, dataset):
 def test_datasets_are_listed_shown_and_dropped(run, stored):
     assert run("ls", stored).stdout.splitlines()[1].split("\t")[:3] == [stored, "1", "2"]
     listed = lines(run("--json", "ls", stored))
-    assert [(item["dataset"], item["rows"], item["schema"]) for item in listed] == [
-        (stored, 2, {"id": "int64", "name": "string"})
-    ]
+    schema = [{"name": "id", "type": "int64", "nullable": True}, {"name": "name", "type": "string", "nullable": True}]
+    assert [(item["dataset"], item["rows"], item["schema"]) for item in listed] == [(stored, 2, schema)]
     told = run("info", stored).stdout
     assert "schema\tid: int64; name: string" in told
     assert "versions\tversion 1, rows 2, bytes" in told

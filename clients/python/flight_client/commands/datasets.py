@@ -33,11 +33,15 @@ def info(session: Session, *, dataset: str, version: int | None) -> None:
 
     def question(client: Client) -> dict[str, Any]:
         told = printing.plain(client.info(dataset, version=version))
-        schema = told.pop("schema")
+        schema = told.pop("schema") if session.json else "\n".join(map(_field, told.pop("schema")))
         versions = [{name: item[name] for name in ("version", "rows", "bytes")} for item in client.versions(dataset)]
         return {**told, "versions": versions, "schema": schema}
 
     printing.record(session.ask(question), as_json=session.json)
+
+
+def _field(field: dict[str, Any]) -> str:
+    return f"{field['name']}: {field['type']}{'' if field['nullable'] else ' not null'}"
 
 
 @click.command(cls=Command)

@@ -89,7 +89,7 @@ def document(members: Mapping[str, Any]) -> None:
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - into what JSON holds
-    """Return ``value`` as JSON holds it; a schema is a mapping of names to types."""
+    """Return ``value`` as JSON holds it; a schema is a list, for a name may be there twice."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
     if isinstance(value, datetime):
@@ -100,7 +100,7 @@ def plain(value: Any) -> Any:  # noqa: ANN401 - into what JSON holds
         return [plain(item) for item in value]
     if value is None or isinstance(value, str | int | float):
         return value
-    return {field.name: f"{field.type}{'' if field.nullable else ' not null'}" for field in value}  # a schema
+    return [{"name": field.name, "type": str(field.type), "nullable": field.nullable} for field in value]  # a schema
 
 
 def _cell(value: Any) -> str:  # noqa: ANN401 - what JSON holds
@@ -109,14 +109,18 @@ def _cell(value: Any) -> str:  # noqa: ANN401 - what JSON holds
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, Mapping):
-        return "\n".join(f"{name}: {item}" for name, item in value.items())
+        return "\n".join(f"{name}: {_words(item)}" for name, item in value.items())
     if isinstance(value, list):
-        return ("\n" if any(isinstance(item, Mapping) for item in value) else " ").join(map(_item, value))
+        return ("\n" if any(isinstance(item, Mapping) for item in value) else " ").join(map(_words, value))
     return str(value)
 
 
-def _item(value: Any) -> str:  # noqa: ANN401 - what JSON holds
-    return ", ".join(f"{name} {item}" for name, item in value.items()) if isinstance(value, Mapping) else str(value)
+def _words(value: Any) -> str:  # noqa: ANN401 - what JSON holds
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_words(item)}" for name, item in value.items())
+    if isinstance(value, list):
+        return ", ".join(map(_words, value)) or "none"
+    return _cell(value) or "none"
 
 
 def line(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _PLUGIN_COLUMNS = (
     "name", "version", "generation", "state", "origin", "sha256", "leases", "loads", "failures", "load_ms", "last_error",
 )  # fmt: skip
+#: What people look for, in the width that they have; the others can be had by a name, or in a pipe.
+_PLUGIN_COLUMNS_SHOWN = ("name", "version", "generation", "state", "origin", "failures", "last_error")
 _HASH_CHARS = 12
 
 
@@ -51,7 +54,7 @@ def plugins(session: Session, *, name: str | None) -> None:
         return
     found = session.ask(lambda client: client.plugins())
     shown = found if session.json else [{**each, "sha256": (each["sha256"] or "")[:_HASH_CHARS]} for each in found]
-    printing.table(shown, _PLUGIN_COLUMNS, as_json=session.json)
+    printing.table(shown, _PLUGIN_COLUMNS_SHOWN if sys.stdout.isatty() else _PLUGIN_COLUMNS, as_json=session.json)
 
 
 def _claimants(client: Client, name: str) -> list[dict[str, Any]]:
