@@ -32,6 +32,12 @@ pieces = st.sampled_from(
         '"open',
         '5",6\n',
         "ü,ß\n",
+        "\ufeffa,b\n",
+        '\ufeff"q,r\n',
+        "1,2\r",
+        "1,2\r\n",
+        '"dos\r\nlines",t\r\n',
+        "nul\0,2\n",
     ]
 )
 documents = st.lists(pieces, max_size=40).map(lambda parts: "".join(["k,v\n", *parts]))
@@ -58,6 +64,22 @@ def test_rows_and_errors_do_not_depend_on_where_blocks_end(document: str, block_
     # The rows of a block that has an error are not given out: of smaller blocks, fewer are lost.
     assert guessed[0][: len(known[0])] == known[0]
     assert known[1] or len(guessed[0]) == len(known[0])
+
+
+@pytest.mark.parametrize("block_bytes", [1, 100])
+def test_a_byte_order_mark_behind_the_start_is_text_wherever_a_block_begins(block_bytes: int):
+    rows, error = outcome(iter(["k,v\n\ufeffa,b\n\ufeffc,d\n".encode()]), sample_bytes=1, block_bytes=block_bytes)
+    assert not error
+    assert [row["a"] for row in rows] == ["k", "\ufeffa", "\ufeffc"]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 100])
+@pytest.mark.parametrize("width", [1, 2])
+def test_blank_lines_before_one_column_are_records_where_one_is_expected(width: int, block_bytes: int):
+    schema = pa.schema([(name, pa.string()) for name in "ab"[:width]])
+    options = DelimitedOptions(header=False, sample_bytes=block_bytes, block_bytes=block_bytes)
+    rows = read_document(schema, ByteStream(iter([b"\n\ntea\n"])), options).read_all().column(0).to_pylist()
+    assert rows == ([None, None, "tea"] if width == 1 else ["tea"])
 
 
 def test_a_wrong_guess_behind_the_sample_loses_no_record():

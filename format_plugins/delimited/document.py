@@ -15,7 +15,7 @@ from format_plugins.delimited.columns import Column
 from format_plugins.delimited.cutter import Block, CutError, Cutter
 from format_plugins.delimited.decoder import BlockDecoder
 from format_plugins.delimited.dialect import Dialect, blank_until
-from format_plugins.delimited.header import Header, read_header
+from format_plugins.delimited.header import Header, blank_lines_count, read_header
 from format_plugins.delimited.inference import infer_type
 from format_plugins.delimited.options import DelimitedOptions
 from format_plugins.delimited.parser import BadRecord, Parser, WrongGuess
@@ -81,7 +81,7 @@ def _begin(cutter: Cutter, options: DelimitedOptions, schema: pa.Schema | None) 
     """Read the sample: with a schema one block that is not blank, else about ``sample_bytes``."""
     blocks = cutter.blocks()
     begun = _Begun([], cutter, blocks)
-    if not _blank_lines_count(options, schema):
+    if not blank_lines_count(options, schema):
         begun.rest = itertools.dropwhile(lambda block: blank_until(block.data) == len(block.data), blocks)
     wanted = options.sample_bytes if schema is None else 1
     size = 0
@@ -94,12 +94,6 @@ def _begin(cutter: Cutter, options: DelimitedOptions, schema: pa.Schema | None) 
         if not begun.sample:
             raise _cut_failure(error, 0) from None
     return begun
-
-
-def _blank_lines_count(options: DelimitedOptions, schema: pa.Schema | None) -> bool:
-    """Tell whether blank lines are records before any other one is: there is one column, and no header to come."""
-    names: Sequence[str] = options.column_names or (schema.names if schema is not None else ())
-    return not options.header and len(names) == 1
 
 
 class _Sample:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -28,7 +29,7 @@ def read_header(text: bytes, dialect: Dialect, options: DelimitedOptions, schema
     start, end = dialect.first_record(text)
     if start == len(text):
         names = _names_of_nothing(options, schema)
-        return Header(names, 0 if len(names) == 1 and not options.header else len(text))
+        return Header(names, 0 if blank_lines_count(options, schema) else len(text))
     count = dialect.count_fields(text[start:end], options.max_columns)
     if count > options.max_columns:
         raise FormatError(
@@ -44,11 +45,13 @@ def read_header(text: bytes, dialect: Dialect, options: DelimitedOptions, schema
         names = _names_by_position(count, options, schema)
     if options.header:
         return Header(names, end)
-    return Header(names, 0 if count == 1 and _is_known(options, schema) else start)
+    return Header(names, 0 if count == 1 and blank_lines_count(options, schema) else start)
 
 
-def _is_known(options: DelimitedOptions, schema: pa.Schema | None) -> bool:
-    return options.column_names is not None or schema is not None
+def blank_lines_count(options: DelimitedOptions, schema: pa.Schema | None) -> bool:
+    """Tell whether blank lines are records before any other one is: there is one column, and no header to come."""
+    names: Sequence[str] = options.column_names or (schema.names if schema is not None else ())
+    return not options.header and len(names) == 1
 
 
 def _names_of_nothing(options: DelimitedOptions, schema: pa.Schema | None) -> tuple[str, ...]:

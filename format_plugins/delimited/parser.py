@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import struct
 from collections.abc import Mapping
@@ -110,6 +111,9 @@ class Parser:
         parse = self._dialect.parse_options(skip_blank_lines=self.skips_blank_lines)
         if end is not None:
             parse.invalid_row_handler = end.meet
+        if bytes(memoryview(data)[: len(codecs.BOM_UTF8)]) == codecs.BOM_UTF8:
+            # Here it is text, and pyarrow would leave one away that a block begins with.
+            data = pa.py_buffer(codecs.BOM_UTF8 + data.to_pybytes())
         # With one thread, and a block size that takes the buffer whole, pyarrow touches none of its thread pools.
         how = pacsv.ReadOptions(use_threads=False, column_names=self._keys, block_size=data.size + 1)
         table: pa.Table = pacsv.read_csv(pa.BufferReader(data), how, parse, convert)
