@@ -219,6 +219,34 @@ def test_a_stream_that_is_left_early_ends_the_work_of_the_server(own_server):
     asyncio.run(main())
 
 
+def test_a_stream_that_is_closed_before_it_is_read_is_not_opened_any_more(own_server):
+    async def main():
+        async with aio.connect(own_server.location) as client:
+            await client.put("a", pa.table({"x": [1]}))
+            for stream in (client.get("a"), client.get_bytes("a", format="csv")):
+                await stream.close()
+                with pytest.raises(errors.Cancelled, match="closed before it was opened"):
+                    await stream.read_all()
+
+    asyncio.run(main())
+
+
+def test_a_stream_that_is_closed_while_it_is_opened_gives_nothing(own_server):
+    async def main():
+        async with aio.connect(own_server.location) as client:
+            await client.put("a", BIG)
+            stream = client.get("a")
+            with own_server.frozen():
+                first = asyncio.create_task(anext(stream))
+                await asyncio.sleep(0.2)
+                await stream.close()
+            with pytest.raises(errors.Cancelled):
+                await first
+            await until(lambda: idle(client))
+
+    asyncio.run(main())
+
+
 def test_a_handle_ends_the_calls_that_have_it_and_no_others(own_server):
     async def main():
         async with aio.connect(own_server.location) as client:

@@ -11,6 +11,7 @@ import pyarrow as pa
 
 from flight_client.cancelling import Cancel
 from flight_client.documents import Document
+from flight_client.errors import Cancelled
 from flight_client.offload import offload
 from flight_client.streams import Stream
 
@@ -34,6 +35,7 @@ class _Stepwise(Generic[S]):
         self._opened = opened
         self._cancel = cancel
         self._stream: S | None = None
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         await self._step(lambda stream: stream)
@@ -46,6 +48,7 @@ class _Stepwise(Generic[S]):
 
     async def close(self) -> None:
         """Stop the server when it has not sent all; what was not read by then cannot be read any more."""
+        self._closed = True
         if self._stream is not None:
             await offload(self._pool, self._stream.close, self._cancel)
 
@@ -54,7 +57,11 @@ class _Stepwise(Generic[S]):
 
     def _open(self) -> S:
         if self._stream is None:
+            if self._closed:
+                raise Cancelled("the stream was closed before it was opened")
             self._stream = self._opened()
+            if self._closed:  # while it was opened
+                self._stream.close()
         return self._stream
 
 
