@@ -49,8 +49,9 @@ def endless(seen=None):
 
 @pytest.fixture
 def impatient(own_server):
+    with flight_client.connect(own_server.location) as patient:
+        patient.put("a", pa.table({"x": pa.repeat(7, BIG)}))
     with flight_client.connect(own_server.location, timeout=5, idle_timeout=0.5) as client:
-        client.put("a", pa.table({"x": pa.repeat(7, BIG)}))
         yield client
     until(lambda: not ours())
 
