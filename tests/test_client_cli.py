@@ -169,6 +169,7 @@ def test_the_options_of_a_format_are_listed(run):
         (["put", "a.csv", "b.csv", "--as", "c", "--mode", "replace"], 2, "takes one file"),
         (["put", "a.csv", "x/a.csv"], 2, "a.csv and x/a.csv would both be put in 'a'"),
         (["put", "a.csv", "--as", "b", "--under", "c/"], 2, "leave --under out"),
+        (["put", "a.csv", "--as", ""], 2, "--as is empty"),
         (["convert", "-", "a.csv"], 2, "give --from"),
         (["convert", "a.csv", "b.csv", "--local", "--schema-from", "c"], 2, "--local asks none"),
         (["get", "a", "--option", "nothing"], 2, "is not KEY=VALUE"),

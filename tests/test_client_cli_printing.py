@@ -1,8 +1,14 @@
 """What the command prints of datasets and servers is all of it, in words."""
 
+import json
+import os
+import subprocess
+
 import pyarrow as pa
 import pytest
-from client_command import environment, invoke, lines, start, terminal
+from client_command import COMMAND, environment, invoke, lines, start, terminal
+
+from flight_client.commands import failures
 
 
 def test_two_columns_of_one_name_are_both_told(server, our_client, dataset):
@@ -34,3 +40,14 @@ def test_on_a_terminal_the_plugins_fit(server):
         "failures",
         "load_ms",
     }
+
+
+def test_json_is_utf_8_also_when_the_name_of_a_file_is_not(server, dataset, tmp_path):
+    path = os.fsencode(tmp_path) + b"/\xff.csv"
+    with open(path, "wb") as file:  # noqa: PTH123 - pathlib takes no bytes
+        file.write(b"a\n1\n")
+    command = [*COMMAND, "put", path, path + b".csv", "--as", dataset, "--json"]
+    ended = subprocess.run(command, env=environment(server), capture_output=True, check=False)
+    assert ended.returncode == failures.SOME_FAILED
+    assert json.loads(ended.stdout.decode())["file"] == os.fsdecode(path)
+    assert json.loads(ended.stderr.decode())["error"]["subject"] == os.fsdecode(path + b".csv")

@@ -64,12 +64,17 @@ def test_a_file_that_fails_is_one_line_and_the_others_are_stored(server, dataset
     (tmp_path / "good.csv").write_text(CSV)
     (tmp_path / "bad.csv").write_text("a,b\n1,2,3\n")
     (tmp_path / "odd.odd").write_text("odd")
-    paths = [tmp_path / name for name in ("bad.csv", "odd.odd", "absent.csv", "good.csv")]
+    (tmp_path / "folder").mkdir()
+    paths = [tmp_path / name for name in ("bad.csv", "odd.odd", "absent.csv", "*.none", "folder", "no name!.csv", "good.csv")]
+    paths[5].write_text(CSV)
     result = invoke(server, "put", *paths, "--under", f"{dataset}/")
     assert result.exit_code == failures.SOME_FAILED
-    assert result.stdout.splitlines()[1:] == [f"{paths[3]}\t{dataset}/good\t1\t2\t{len(CSV)}\tno"]
+    assert result.stdout.splitlines()[1:] == [f"{paths[-1]}\t{dataset}/good\t1\t2\t{len(CSV)}\tno"]
     failed = sorted(result.stderr.splitlines())
-    assert [line.partition(": ")[2].partition(": ")[0] for line in failed] == sorted(map(str, paths[:3]))
+    assert [line.partition(": ")[2].partition(": ")[0] for line in failed] == sorted(map(str, paths[:-1]))
+    told = "".join(failed)
+    for advice in ("--format names the format", "give the name of a file", "--as gives the dataset another name"):
+        assert advice in told
 
 
 def test_when_all_fail_the_code_is_theirs(server, dataset, tmp_path):
@@ -91,10 +96,10 @@ def test_when_all_fail_the_code_is_theirs(server, dataset, tmp_path):
 def test_a_files_name_is_read_as_the_short_form_is(name, stem, told, encoding):
     names = Names({".csv": "csv", ".lines": "plain", ".tar.lines": "lines"})
     if stem is None:
-        with pytest.raises(flight_client.FlightClientError, match="name the format"):
-            names.read(name)
+        with pytest.raises(flight_client.FlightClientError, match="--from names the format"):
+            names.read(name, flag="--from")
         return
-    named = names.read(name)
+    named = names.read(name, flag="--from")
     assert (named.stem, named.format, named.encoding) == (stem, told, encoding)
 
 

@@ -41,7 +41,7 @@ def convert(session: Session, /, *, source: str, target: str, local: bool, **req
     request["schema"] = session.ask(lambda client: client.info(wanted).schema) if wanted else None
     names = _names(session, converter)
     for path, side in ((source, "from"), (target, "to")):
-        named = names.read(path, request[f"{side}_format"], request[f"{side}_encoding"])
+        named = names.read(path, request[f"{side}_format"], request[f"{side}_encoding"], flag=f"--{side}")
         request |= {f"{side}_format": named.format, f"{side}_encoding": named.encoding}
 
     def work(interrupt: Interrupt, meter: Meter) -> int:

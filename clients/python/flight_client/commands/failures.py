@@ -75,7 +75,8 @@ def failure_of(error: BaseException, subject: str = "") -> Failure | None:
     if isinstance(error, OSError):
         name = str(error.filename or "")
         reason = error.strerror or str(error)
-        return Failure(f"{name}: {reason}" if name and name != subject else reason, REFUSED, subject=subject)
+        advice = "give the name of a file" if isinstance(error, IsADirectoryError) else ""
+        return Failure(f"{name}: {reason}" if name and name != subject else reason, REFUSED, subject=subject, advice=advice)
     from flight_client.errors import FlightClientError
 
     if not isinstance(error, FlightClientError):
@@ -93,12 +94,19 @@ def show(error: click.ClickException, *, as_json: bool) -> None:
         members: dict[str, Any] = {"exit_code": error.exit_code, "message": message}
         if isinstance(error, Failure):
             members |= {"message": error.message, "subject": error.subject, **error.known}
-        message = json.dumps(
-            {"error": {name: value for name, value in members.items() if value}}, ensure_ascii=False, default=str
-        )
-        click.echo(message, err=True)
+        click.echo(json_text({"error": {name: value for name, value in members.items() if value}}), err=True)
         return
     click.echo(f"Error: {message}", err=True)
+
+
+def json_text(members: Mapping[str, Any]) -> str:
+    """Return a line of JSON, which is UTF-8 also where a file's name is not."""
+    text = json.dumps(members, ensure_ascii=False, default=str)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(members, default=str)
+    return text
 
 
 def together(failures: Sequence[Failure], of: int) -> int:

@@ -40,7 +40,7 @@ def get(session: Session, /, *, dataset: str, output: str, **request: Any) -> No
 
     if output == STANDARD:
         request["format"] = request["format"] or _FORMAT
-    named = session.ask(Names.of).read(output, request["format"], request["content_encoding"])
+    named = session.ask(Names.of).read(output, request["format"], request["content_encoding"], flag="--format")
     request |= {"format": named.format, "content_encoding": named.encoding}
 
     def work(interrupt: Interrupt, meter: Meter) -> int:

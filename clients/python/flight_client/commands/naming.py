@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,14 +33,21 @@ class Names:
         """Ask ``client`` for the extensions."""
         return cls({extension: item["name"] for item in client.formats() for extension in item["extensions"]})
 
-    def read(self, path: str, format_name: str | None = None, encoding: str | None = None) -> Named:
-        """Read ``path``; what is given goes first. Raises ``UnknownFormat`` when nothing tells the format."""
+    def read(self, path: str, format_name: str | None = None, encoding: str | None = None, *, flag: str) -> Named:
+        """Read ``path``; what is given goes first.
+
+        Raises ``UnknownFormat`` when nothing tells the format, which says that ``flag`` does, and ``IsADirectoryError``
+        when that is since there is no file.
+        """
         plain, packed = split(path)
         stem, found = self._longest(plain)
         if format_name is None and found is None:
+            if Path(path).is_dir():
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
             known = sorted(self._extensions)
             raise UnknownFormat(
-                f"no loaded format has the extension of {Path(path).name!r} (known: {', '.join(known)}): name the format",
+                f"no loaded format has the extension of {Path(path).name!r} (known: {', '.join(known)}): "
+                f"{flag} names the format",
                 detail={"known": known},
             )
         chosen = packed if encoding is None else encoding

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,7 +11,7 @@ from typing import Any
 
 import click
 
-from flight_client.commands.failures import visible
+from flight_client.commands.failures import json_text, visible
 
 STANDARD_OUTPUT = "standard output"
 
@@ -85,7 +84,7 @@ def _naming() -> Iterator[None]:
 
 def document(members: Mapping[str, Any]) -> None:
     """Print one line of JSON."""
-    say(json.dumps(members, ensure_ascii=False))
+    say(json_text(members))
 
 
 def plain(value: Any) -> Any:  # noqa: ANN401 - into what JSON holds

@@ -73,10 +73,12 @@ def put(session: Session, /, *, files: tuple[str, ...], schema_from: str | None,
     A FILE may be a pattern in quotes ('data/**/*.csv'), or - for standard input. A file that fails is told in one line
     and does not keep the others from being stored.
     """
-    paths = _matched(files)
+    paths, failed = _matched(files)
     _check(paths, request)
-    schema = session.ask(lambda client: client.info(schema_from).schema) if schema_from else None
-    items, failed = _items(session, paths, request)
+    among = len(paths) + len(failed)
+    schema = session.ask(lambda client: client.info(schema_from).schema) if schema_from and paths else None
+    items, unreadable = _items(session, paths, request) if paths else ([], [])
+    failed += unreadable
     for failure in failed:
         failures.show(failure, as_json=session.json)
     answers = printing.Lines(_COLUMNS, as_json=session.json, quiet=session.quiet)
@@ -89,6 +91,7 @@ def put(session: Session, /, *, files: tuple[str, ...], schema_from: str | None,
         if not isinstance(outcome, BaseException):
             answers.add({"file": path, **printing.plain(outcome)})
         elif (failure := failures.failure_of(outcome, path)) is not None:
+            _advise(failure, items[number])
             failed.append(failure)
             failures.show(failure, as_json=session.json)
         else:
@@ -97,7 +100,7 @@ def put(session: Session, /, *, files: tuple[str, ...], schema_from: str | None,
     sent = {"options": request["options"], "mode": request["mode"]}
     with metered(quiet=session.quiet, files=len(items)) as meter:
         run([work(item) for item in items], finished, jobs=1 if request["dataset"] else jobs)
-    click.get_current_context().exit(failures.together(failed, len(paths)))
+    click.get_current_context().exit(failures.together(failed, among))
 
 
 def _put(session: Session, item: _Item, interrupt: Interrupt, meter: Meter, sent: dict[str, Any]) -> PutResult:
@@ -106,21 +109,33 @@ def _put(session: Session, item: _Item, interrupt: Interrupt, meter: Meter, sent
         return session.client.put(item.dataset, file, cancel=cancel, **told)
 
 
-def _matched(files: Iterable[str]) -> list[str]:
-    """Return the paths that ``files`` stand for: patterns are for shells that leave them as they are."""
+def _advise(failure: Failure, item: _Item) -> None:
+    """Say what to do when the name of a file can be no dataset's."""
+    if failure.known.get("code") == "bad_request" and repr(item.named.stem) in failure.message:
+        failure.known["advice"] = "--as gives the dataset another name than the file's"
+
+
+def _matched(files: Iterable[str]) -> tuple[list[str], list[Failure]]:
+    """Return the paths that ``files`` stand for, and those of them that stand for none.
+
+    Patterns are for shells that leave them as they are.
+    """
     paths: list[str] = []
+    failed: list[Failure] = []
     for file in files:
         found = [file]
         if glob.has_magic(file) and not Path(file).exists():
             matches = glob.iglob(file, recursive=True)  # noqa: PTH207 - pathlib takes no absolute patterns
             found = sorted(path for path in matches if not Path(path).is_dir())
             if not found:
-                raise Failure("no file has a name like this", failures.REFUSED, subject=file)
+                failed.append(Failure("no file has a name like this", failures.REFUSED, subject=file))
         paths += found
-    return list(dict.fromkeys(paths))
+    return list(dict.fromkeys(paths)), failed
 
 
 def _check(paths: list[str], request: dict[str, Any]) -> None:
+    if request["dataset"] == "":
+        raise click.UsageError("--as is empty: it names the dataset")
     if STANDARD in paths and not (request["dataset"] and request["format_name"]):
         raise click.UsageError("standard input has no name: give --as and --format")
     if request["dataset"] and request["under"]:
@@ -139,8 +154,8 @@ def _items(session: Session, paths: list[str], request: dict[str, Any]) -> tuple
     failed: list[Failure] = []
     for path in paths:
         try:
-            named = names.read(path, request["format_name"], request["encoding"])
-        except FlightClientError as error:
+            named = names.read(path, request["format_name"], request["encoding"], flag="--format")
+        except (FlightClientError, OSError) as error:
             failed.append(failures.failure_of(error, path) or Failure(str(error), failures.REFUSED))
             continue
         dataset = request["dataset"] or request["under"] + named.stem
