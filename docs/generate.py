@@ -98,7 +98,7 @@ def _with_codes(text: str) -> str:
 def _told(kind: type[client_errors.FlightClientError]) -> tuple[str, ...]:
     failure = failure_of(kind(""))
     again = "yes" if kind.retryable else "no"
-    return kind.blame or "nobody knows", again, f"`{kind.__name__}`", str(failure.exit_code if failure else 1)
+    return kind.blame or "unknown", again, f"`{kind.__name__}`", str(failure.exit_code if failure else 1)
 
 
 def _grpc(kind: type[errors.ServerError]) -> str:

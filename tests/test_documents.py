@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import importlib.util
+import inspect
 import io
 import os
 import re
@@ -14,6 +15,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
+import flight_client
 from flight_server import __version__, actions, errors
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -22,6 +24,8 @@ DOCUMENTS = sorted(
         *ROOT.glob("*.md"),
         *ROOT.glob("configs/*.md"),
         *ROOT.glob("format_plugins/*.md"),
+        *ROOT.glob("format_plugins/native/*.md"),
+        *ROOT.glob("format_plugins/native/examples/*/*.md"),
         *ROOT.glob("docs/*.md"),
         *ROOT.glob("clients/*/*.md"),
     ]
@@ -209,6 +213,73 @@ def test_the_languages_guides_code_runs_in_order(own_server, tmp_path, monkeypat
     assert gzip.decompress((tmp_path / "sales.ndjson.gz").read_bytes()).count(b"\n") == 2
 
 
+def test_the_python_clients_guides_code_runs_in_order(own_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    names, printed = {}, {}
+    for name in re.findall(r"<!-- runs: (\w+) -->", (ROOT / "docs/python.md").read_text()):
+        output = io.StringIO()
+        with contextlib.redirect_stdout(output):
+            exec(compile(block("docs/python.md", name).replace(ADDRESS, own_server.location), name, "exec"), names)  # noqa: S102 - our own page
+        printed[name] = output.getvalue().splitlines()
+    names["client"].close()
+    assert printed == {
+        "connect": ["ok"],
+        "put": ["1 2"],
+        "get": ["3", "2", "1", "id;item;price"],
+        "look": [
+            "shop/sales 2 3 ['id', 'item', 'price']",
+            "shop/stock 1 2 ['item', 'count']",
+            "2",
+            "[2, 3]",
+            "1",
+        ],
+        "convert": ['{"id":1,"item":"tea","price":2.5}'],
+        "errors": ["unknown_dataset {'nearest': 'shop/sales'}", "bad_payload client 1 price"],
+        "retries": ["ok"],
+        "cancel": ["cancelled"],
+        "asyncio": ["['async/part-0', 'async/part-1', 'async/part-2', 'async/part-3']", "1"],
+    }
+
+
+def test_the_python_clients_guide_names_every_argument_of_connect_and_put():
+    page = (ROOT / "docs/python.md").read_text()
+    for call in (flight_client.connect, flight_client.Client.put):
+        for name in inspect.signature(call).parameters:
+            assert name in {"self", "dataset", "source"} or f"`{name}`" in page, name
+
+
+def test_the_python_clients_guide_names_every_method():
+    page = (ROOT / "docs/python.md").read_text()
+    for name in dir(flight_client.Client):
+        assert name.startswith("_") or re.search(rf"\b{name}\(", page), name
+
+
+def test_the_log_lines_that_the_operations_page_names_are_written():
+    section = (ROOT / "docs/operations.md").read_text().partition("## Logs and error ids")[2].partition("\n## ")[0]
+    source = "".join(path.read_text() for path in (ROOT / "flight_server").rglob("*.py"))
+    lines = [line for row in re.findall(r"^\| (`.*?) \|", section, re.MULTILINE) for line in re.findall(r"`([^`]+)`", row)]
+    assert len(lines) > 10
+    for line in lines:
+        changed = re.fullmatch(r"(?:a plugin was|\.\.\.) (loaded|replaced|removed)", line)
+        assert (changed[1] if changed else line.removeprefix("... ")) in source, line
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+def test_the_unit_of_the_operations_page_is_one_that_systemd_takes(tmp_path):
+    unit = re.search(r"```ini\n(.*?)```", (ROOT / "docs/operations.md").read_text(), re.DOTALL)[1]
+    (tmp_path / "flight.service").write_text(unit.replace("/opt/flight/.venv/bin/flight-server", sys.executable))
+    command = ["systemd-analyze", "verify", tmp_path / "flight.service"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.stderr, done.returncode) == ("", 0)
+
+
+def test_each_module_that_the_architecture_names_is_there():
+    page = (ROOT / "ARCHITECTURE.md").read_text()
+    for folder, table in re.findall(r"<!-- modules of: ([\w/.]+) -->\n((?:\|.*\n)+)", page):
+        named = {name for row in table.splitlines()[2:] for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
+        assert named == {path.stem for path in (ROOT / folder).glob("*.py")} - {"__init__"}, folder
+
+
 @pytest.mark.parametrize(("language", "source"), [("go", "clients/go/transfer.go"), ("rust", "clients/rust/src/transfer.rs")])
 def test_the_languages_guide_shows_the_clients_own_lines(language, source):
     shown = re.findall(rf"^```{language}\n(.*?)```", (ROOT / "docs/languages.md").read_text(), re.MULTILINE | re.DOTALL)
@@ -218,7 +289,7 @@ def test_the_languages_guide_shows_the_clients_own_lines(language, source):
 
 
 def test_every_python_block_of_the_guides_is_one_that_runs():
-    for page in ("README.md", "docs/streaming.md", "docs/languages.md"):
+    for page in ("README.md", "docs/python.md", "docs/streaming.md", "docs/languages.md"):
         text = (ROOT / page).read_text()
         assert len(re.findall(r"^```python$", text, re.MULTILINE)) == len(
             re.findall(r"^<!-- (?:runs: \w+|same as: [\w/.]+) -->\n```python$", text, re.MULTILINE)
