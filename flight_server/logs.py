@@ -7,7 +7,8 @@ import sys
 import threading
 import warnings
 from collections.abc import MutableMapping
-from typing import Any, TextIO
+from contextlib import suppress
+from typing import Any, TextIO, cast
 
 import structlog
 
@@ -35,9 +36,27 @@ def configure(config: LogConfig, stream: TextIO | None = None) -> None:
     structlog.configure(
         processors=processors,
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, config.level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(target),
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(target))),
         cache_logger_on_first_use=False,
     )
+
+
+class _Lossy:
+    """What lines are written to: one that cannot be, on a disk that is full or into a pipe that nobody reads, is lost.
+
+    Raised, it would fail the call, or the thread, that had something to tell.
+    """
+
+    def __init__(self, target: TextIO) -> None:
+        self._target = target
+
+    def write(self, text: str) -> None:
+        with suppress(OSError, ValueError):  # a ValueError: it was closed
+            self._target.write(text)
+
+    def flush(self) -> None:
+        with suppress(OSError, ValueError):
+            self._target.flush()
 
 
 def log_strays() -> None:

@@ -1,5 +1,6 @@
 """Log lines are a sentence and fields: JSON for machines, plain text for people."""
 
+import errno
 import io
 import json
 
@@ -50,6 +51,25 @@ def test_people_read_text(stream, config):
 
 def test_json_is_written_to_a_terminal_when_it_is_asked_for():
     assert json.loads(logged(Terminal(), format="json"))["dataset"] == "sales"
+
+
+class Full(io.StringIO):
+    is_full = True
+
+    def flush(self):
+        if self.is_full:
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_a_line_that_cannot_be_written_fails_nobody_and_those_after_it_are_written():
+    stream = Full()
+    logged(stream)
+    stream.is_full = False
+    assert "a call failed" in logged(stream)
+    closed = io.StringIO()
+    logs.configure(LogConfig(), closed)
+    closed.close()
+    structlog.get_logger("flight_server").error("a call failed")
 
 
 @pytest.mark.parametrize(("level", "lines"), [("debug", 2), ("info", 1), ("error", 1)])
