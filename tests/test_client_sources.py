@@ -129,6 +129,7 @@ def test_every_kind_of_rows_is_the_same_rows(source):
         ([TABLE], "RecordBatchReader.from_batches"),
         (io.StringIO("text"), "binary mode"),
         (pa.chunked_array([[1]]), "no table"),
+        (pa.array([1]), "no table"),
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, str) else "",
 )

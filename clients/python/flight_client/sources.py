@@ -213,11 +213,11 @@ def _reader(source: Any) -> pa.RecordBatchReader:  # noqa: ANN401 - anything wit
         return source
     if isinstance(source, pa.Table):
         return source.to_reader()
-    if not hasattr(source, "__arrow_c_stream__"):
-        source = pa.record_batch(source)
-    if isinstance(source, pa.RecordBatch):
-        return pa.RecordBatchReader.from_batches(source.schema, [source])
     try:
+        if not hasattr(source, "__arrow_c_stream__"):
+            source = pa.record_batch(source)
+        if isinstance(source, pa.RecordBatch):
+            return pa.RecordBatchReader.from_batches(source.schema, [source])
         return pa.RecordBatchReader.from_stream(source)
     except pa.ArrowException as error:
         raise TypeError(f"a {type(source).__name__} that is no table cannot be sent: {error}") from None
