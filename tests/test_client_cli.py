@@ -173,7 +173,9 @@ def test_the_options_of_a_format_are_listed(run):
         (["convert", "-", "a.csv"], 2, "give --from"),
         (["convert", "a.csv", "b.csv", "--local", "--schema-from", "c"], 2, "--local asks none"),
         (["get", "a", "--option", "nothing"], 2, "is not KEY=VALUE"),
-        (["--uri", "nowhere", "ls"], 2, "no address"),
+        (["--uri", "nowhere:8815", "ls"], 2, "did you mean 'grpc://nowhere:8815'?"),
+        (["--uri", "http://nowhere", "ls"], 2, "such as grpc://127.0.0.1:8815"),
+        (["--token", "a b", "ls"], 2, "this is no token"),
         (["--uri", "grpc://127.0.0.1:1", "ls"], 3, "[unavailable]"),
     ],
 )

@@ -83,7 +83,7 @@ def test_the_configuration_file_is_found_where_it_belongs(tmp_path):
     ("text", "says"),
     [
         (f'[default]\nuri = "grpc://a:1"\ntokn = "{SECRET}"', "[default] has an unknown key 'tokn'; did you mean 'token'?"),
-        ('uri = "grpc://a:1"', "'uri' must stand in a table, such as [default]"),
+        ('uri = "grpc://a:1"', "'uri' must stand in a table: write [default] before it"),
         ("[default]\nuri = 1", "[default] uri must be text"),
         ("[default]\ntimeout = -1", "[default] timeout must be seconds, above 0"),
         ("[default]\ntimeout = true", "[default] timeout must be seconds, above 0"),

@@ -50,7 +50,8 @@ class Line:
         try:
             self.flight = flight.FlightClient(uri, generic_options=options, **arguments)
         except (pa.ArrowException, OSError, ValueError) as error:
-            raise BadRequest(f"{uri!r} is no address of a Flight server: {from_flight(error).message}") from None
+            reason = from_flight(error).message if "://" in uri else f"did you mean 'grpc://{uri}'?"
+            raise BadRequest(f"{uri!r} is no address of a Flight server, such as grpc://127.0.0.1:8815: {reason}") from None
         self.hands = Hands()
         self.watchdog = Watchdog(terms.idle_timeout)
         self.heard = False
@@ -108,5 +109,5 @@ def _header(token: Token | None) -> Any:  # noqa: ANN401 - the stubs ask for tex
     if callable(token):
         raise TypeError("a token that is made must be made first")
     if not token or not (token.isascii() and token.isprintable()) or " " in token:
-        raise BadRequest("the token is none: it is not empty, and has printable ASCII characters and no spaces")
+        raise BadRequest("this is no token: a token has printable ASCII characters, one at the least, and no spaces")
     return [(b"authorization", f"Bearer {token}".encode())]

@@ -106,7 +106,7 @@ def _profile(name: str, environment: Mapping[str, str], *, required: bool) -> Pr
 def _table(path: Path, name: str, table: Any) -> Profile:  # noqa: ANN401 - what TOML holds
     known = {field.name: field.type for field in fields(Profile)}
     if not isinstance(table, dict):
-        raise click.UsageError(f"{path}: {name!r} must stand in a table, such as [default]{did_you_mean(name, known)}")
+        raise click.UsageError(f"{path}: {name!r} must stand in a table: write [default] before it")
     for key, value in table.items():
         if key not in known:
             hint = did_you_mean(key, known)
