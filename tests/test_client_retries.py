@@ -5,13 +5,16 @@ import socket
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from subprocess import PIPE
 
 import pyarrow as pa
 import pytest
+from client_command import start, until
 from effort import effort
 
 import flight_client
 from flight_client import errors
+from flight_client.commands.failures import UNAVAILABLE
 from flight_client.retries import NEVER
 
 TABLE = pa.table({"id": [1, 2, 3]})
@@ -118,6 +121,26 @@ def test_a_file_that_breaks_off_is_written_again_whole(fixed_server, tmp_path):
             assert got.result(60) == path.stat().st_size
         assert path.read_bytes().count(b"\n") == 5_000_001
         assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize("output", ["a.csv", "-"])
+def test_the_command_writes_a_file_that_breaks_off_again_and_a_pipe_never(fixed_server, tmp_path, output):
+    with flight_client.connect(fixed_server.location) as client:
+        client.put("a", pa.table({"x": pa.array(range(20_000_000))}))
+    command = start(fixed_server, "get", "a", "-q", "-o", output, cwd=tmp_path, stdout=PIPE, stderr=PIPE)
+    if output == "-":
+        command.stdout.read(1000)
+    else:
+        until(lambda: any(part.stat().st_size for part in tmp_path.iterdir()))
+    fixed_server.kill()
+    fixed_server.start()
+    shown, told = command.communicate(timeout=60)
+    if output == "-":
+        assert (command.returncode, told.count(b"\n")) == (UNAVAILABLE, 1)
+    else:
+        assert (command.returncode, shown, told) == (0, b"", b"")
+        assert (tmp_path / output).read_bytes().count(b"\n") == 20_000_001
+        assert len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_put_whose_server_is_killed_in_the_middle_is_stored_once(fixed_server):

@@ -44,8 +44,19 @@ def get(session: Session, /, *, dataset: str, output: str, **request: Any) -> No
     request |= {"format": named.format, "content_encoding": named.encoding}
 
     def work(interrupt: Interrupt, meter: Meter) -> int:
+        from flight_client import retries
+        from flight_client.errors import FlightClientError
+        from flight_client.files import replaceable
+
         with cancelling(interrupt) as cancel:
-            return written(session.client.get_bytes(dataset, cancel=cancel, **request), output, interrupt, meter)
+            tries = retries.Tries(retries.DEFAULT, cancel)
+            while True:
+                document = session.client.get_bytes(dataset, cancel=cancel, **request)
+                try:
+                    return written(document, output, interrupt, meter)
+                except FlightClientError as error:
+                    # What went into a pipe or a terminal cannot be taken back; a file is begun again.
+                    tries.again(error, safe=output != STANDARD and replaceable(output))
 
     with metered(quiet=session.quiet or shown(output)) as meter:
         size = session.transfer(lambda interrupt: work(interrupt, meter))
