@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 
 import pyarrow as pa
@@ -300,3 +301,7 @@ def test_the_help_tells_every_exit_code(run):
     shown = run("--help").stdout
     for code, meaning in failures.EXIT_CODES.items():
         assert f"{code:>3}  {meaning}" in shown
+
+
+def test_it_tells_its_version(run):
+    assert run("--version").stdout == f"flight-client, version {metadata.version('distributed-transformer')}\n"

@@ -83,6 +83,7 @@ def _epilog() -> str:
     params=everywhere(),
     epilog=_epilog(),
 )
+@click.version_option(package_name="distributed-transformer")
 def main() -> None:
     """Put, get and convert data on an Arrow Flight data server.
 
