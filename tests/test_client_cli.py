@@ -160,6 +160,7 @@ def test_the_options_of_a_format_are_listed(run):
         (["get", "absent"], 1, "[unknown_dataset] there is no dataset 'absent'"),
         (["put", "absent.csv"], 1, "absent.csv: No such file or directory"),
         (["put", "absent.odd"], 1, "[unknown_format] no loaded format has the extension of 'absent.odd'"),
+        (["put", "shop/sales"], 1, "shop/sales: No such file or directory; the dataset is named by --as"),
         (["put", "absent-*.csv"], 1, "absent-*.csv: no file has a name like this"),
         (["get", "absent", "-o", "/absent/a.csv"], 1, "absent"),
         (["info", BAD_NAME], 1, "[bad_request]"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +117,13 @@ def _advise(failure: Failure, item: _Item) -> None:
         failure.known["advice"] = "--as gives the dataset another name than the file's"
 
 
+def _no_file(path: str) -> Failure | None:
+    """Return what to say to who names the dataset behind the file, as copying commands want it."""
+    if "." in Path(path).name or Path(path).exists():
+        return None
+    return Failure(os.strerror(errno.ENOENT), failures.REFUSED, subject=path, advice="the dataset is named by --as")
+
+
 def _matched(files: Iterable[str]) -> tuple[list[str], list[Failure]]:
     """Return the paths that ``files`` stand for, and those of them that stand for none.
 
@@ -156,7 +165,7 @@ def _items(session: Session, paths: list[str], request: dict[str, Any]) -> tuple
         try:
             named = names.read(path, request["format_name"], request["encoding"], flag="--format")
         except (FlightClientError, OSError) as error:
-            failed.append(failures.failure_of(error, path) or Failure(str(error), failures.REFUSED))
+            failed.append(_no_file(path) or failures.failure_of(error, path) or Failure(str(error), failures.REFUSED))
             continue
         dataset = request["dataset"] or request["under"] + named.stem
         other = next((item.path for item in items if item.dataset == dataset and not request["dataset"]), None)
