@@ -4,6 +4,7 @@ import array
 import ast
 import contextlib
 import math
+import re
 import struct
 from pathlib import Path
 
@@ -299,3 +300,13 @@ def test_the_header_is_all_that_it_needs(tmp_path):
     run(["make", "-C", tmp_path, "INTERFACE=."])
     assert (tmp_path / "libnpy.so").exists()
     assert COMPILER
+
+
+def test_the_guides_python_block_loads_it(tmp_path, monkeypatch):
+    run(["make", "-C", EXAMPLE, f"BUILD={tmp_path}"])
+    monkeypatch.chdir(tmp_path)
+    block = re.search(r"<!-- runs: library -->\n```python\n(.*?)```", (NATIVE / "README.md").read_text(), re.DOTALL)[1]
+    names = {}
+    exec(compile(block, "README.md:library", "exec"), names)  # noqa: S102 - our own page
+    assert names["manifest"].metadata.name == names["plugin"].metadata().name == "npy"
+    assert b"".join(names["codec"].write_batches(pa.table({"a": [1]}).to_reader())).startswith(b"\x93NUMPY")
