@@ -133,7 +133,7 @@ def test_what_had_to_wait_too_long_is_tried_again(folder, tmp_path):
     busy = tmp_path / "busy"
     busy.touch()
     waits = f"import pathlib, time\nwhile pathlib.Path({str(busy)!r}).exists(): time.sleep(0.05)\n"
-    with started(folder, load_timeout_secs=1.0) as manager:
+    with started(folder, load_timeout_secs=4.0) as manager:
         (folder / "lines.py").write_text(waits + lines())
         eventually(lambda: state_of(manager, "lines") == "rejected")
         assert "s only; it is tried again after a while" in manager.status("lines").last_error
@@ -264,13 +264,29 @@ def test_no_more_are_let_in_at_a_time_than_there_are_places():
 
 def test_what_is_due_again_is_so_after_longer_and_longer():
     retries = Retries()
-    assert [second for second in range(120) if retries.due([("x.py", "1")], second)] == [1, 3, 7, 15, 31, 61, 91]
+    assert [second for second in range(120) if retries.due({("x.py", "1"): 0.1}, second)] == [1, 3, 7, 15, 31, 61, 91]
+
+
+def test_what_takes_long_to_try_takes_a_thirtieth_of_the_time():
+    retries = Retries()
+    assert [second for second in range(1000) if retries.due({("x.py", "1"): 10.0}, second)] == [
+        1,
+        3,
+        7,
+        15,
+        31,
+        63,
+        127,
+        255,
+        511,
+        811,
+    ]
 
 
 def test_other_bytes_begin_anew():
     retries = Retries()
-    assert retries.due([("x.py", "1")], 0.0) == set()
-    assert retries.due([("x.py", "2")], 1.0) == set()
-    assert retries.due([("x.py", "2")], 2.0) == {("x.py", "2")}
-    assert retries.due([], 3.0) == set()
+    assert retries.due({("x.py", "1"): 0.1}, 0.0) == set()
+    assert retries.due({("x.py", "2"): 0.1}, 1.0) == set()
+    assert retries.due({("x.py", "2"): 0.1}, 2.0) == {("x.py", "2")}
+    assert retries.due({}, 3.0) == set()
     assert retries.due_secs(3.0) is None

@@ -171,8 +171,12 @@ class Follower:
     def _due_again(self) -> set[str]:
         """Return the files that could not be tried and are due again."""
         deployments = self._publisher.ledger.deployments
-        failures = {(key, tried): deployments[key].failure for key, tried in self._publisher.ledger.tried().items()}
-        wanted = [each for each, failure in failures.items() if failure is not None and failure.again]
+        records = {(key, tried): deployments[key] for key, tried in self._publisher.ledger.tried().items()}
+        wanted = {
+            each: (record.load_ms or 0) / 1000
+            for each, record in records.items()
+            if record.failure is not None and record.failure.again
+        }
         return {key for key, _ in self._retries.due(wanted, self._clock())}
 
     def _record(self, key: str, source: Source | Unreadable) -> Deployment:

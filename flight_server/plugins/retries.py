@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from typing import TypeAlias
 
 FIRST_SECS, LAST_SECS = 1.0, 30.0
+#: What takes long to find out, and prints each time where it hangs, is found out less often: in a thirtieth of the time.
+_LONGEST_SHARE = 1 / 30
 
 #: A file, and the digest of its bytes: other bytes are another thing, which begins anew.
 Tried: TypeAlias = tuple[str, str]
@@ -17,12 +19,15 @@ class Retries:
     def __init__(self) -> None:
         self._next: dict[Tried, tuple[float, float]] = {}  # when, and how long after the time before
 
-    def due(self, wanted: Iterable[Tried], now: float) -> set[Tried]:
-        """Return those that are to be tried now, and forget what is not ``wanted`` any more."""
+    def due(self, wanted: Mapping[Tried, float], now: float) -> set[Tried]:
+        """Return those that are to be tried now, and forget what is not ``wanted`` any more.
+
+        ``wanted`` says how many seconds the last try of each took.
+        """
         self._next = {each: self._next.get(each, (now + FIRST_SECS, FIRST_SECS)) for each in wanted}
         due = {each for each, (at, _) in self._next.items() if at <= now}
         for each in due:
-            pause = min(self._next[each][1] * 2, LAST_SECS)
+            pause = min(self._next[each][1] * 2, max(LAST_SECS, wanted[each] / _LONGEST_SHARE))
             self._next[each] = (now + pause, pause)
         return due
 
