@@ -68,7 +68,7 @@ def _filled(text: str, name: str, rows: list[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines[1:1] = ["|---|---|"] if rows else []
     return (
-        head + begin + "".join(f"{line}\n" for line in lines or ["It has only the options that every command has."]) + end + tail
+        head + begin + "".join(f"{line}\n" for line in lines or ["It has only the options of every command."]) + end + tail
     )
 
 
