@@ -67,9 +67,7 @@ def _filled(text: str, name: str, rows: list[tuple[str, ...]]) -> str:
         raise ValueError(f"the marks of {name!r} are missing")
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     lines[1:1] = ["|---|---|"] if rows else []
-    return (
-        head + begin + "".join(f"{line}\n" for line in lines or ["It has only the options of every command."]) + end + tail
-    )
+    return head + begin + "".join(f"{line}\n" for line in lines or ["It has only the options of every command."]) + end + tail
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ class DelimitedOptions:
     column_types: dict[str, str] = option(
         {}, 'types by column, such as {"price": "decimal128(18, 4)"}, when no schema is given; the others are inferred'
     )
-    extra_columns: Literal["error", "ignore"] = option("error", "what to do with columns that the given schema has not")
+    extra_columns: Literal["error", "ignore"] = option("error", "what to do with columns that the given schema does not have")
     null_values: tuple[str, ...] = option(("",), "texts that stand for null; case matters")
     quoted_nulls: bool = option(False, "a quoted text may stand for null, too")
     null_text: str | None = option(None, "what is written for null; left out: the first of null_values")

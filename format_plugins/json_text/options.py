@@ -26,7 +26,7 @@ class JsonOptions:
     timestamps: Literal["infer", "text"] = option(
         "infer", "infer: text that is ISO 8601 in every sampled record becomes a timestamp or a date; text: it stays text"
     )
-    unknown_fields: Literal["error", "ignore"] = option("error", "what to do with a field that the schema has not")
+    unknown_fields: Literal["error", "ignore"] = option("error", "what to do with a field that the schema does not have")
     batch_rows: int = option(65_536, "the most rows of a record batch that is read", unit="rows")
     block_bytes: int = option(1 << 20, "how much text is decoded at a time; not more than max_record_bytes", unit="bytes")
     max_record_bytes: int = option(16 << 20, "the longest record that is accepted", unit="bytes")

@@ -115,7 +115,9 @@ def everywhere() -> list[click.Parameter]:
     return [
         _Everywhere("--uri", metavar="URI", help=f"The server; FLIGHT_URI, or {profiles.DEFAULT_URI}, if left out."),
         _Everywhere(
-            "--token", metavar="TOKEN", help="What shows who you are; better in FLIGHT_TOKEN, which no list of processes shows."
+            "--token",
+            metavar="TOKEN",
+            help="The token that shows who you are. Better set FLIGHT_TOKEN, which lists of processes do not show.",
         ),
         _Everywhere(
             "--profile", metavar="NAME", help="A profile of the configuration file; FLIGHT_PROFILE, or default, if left out."
@@ -128,7 +130,7 @@ def everywhere() -> list[click.Parameter]:
             f"While data moves, the server may be silent for as long, and for {_IDLE_SECS:g} at the least.",
         ),
         _Everywhere("--json", is_flag=True, help="Print JSON, one object a line; errors too, on stderr."),
-        _Everywhere("--quiet", "-q", is_flag=True, help="Print no progress, and not what was done."),
+        _Everywhere("--quiet", "-q", is_flag=True, help="Print neither progress nor what was done, only errors."),
     ]
 
 
