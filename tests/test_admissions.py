@@ -148,6 +148,10 @@ def test_nobody_is_promised_another_try_where_the_folder_is_not_followed(folder)
         assert manager.status("hangs").last_error.endswith(" s only")
 
 
+def events_of(log):
+    return [json.loads(line)["event"] for line in log.read_text().splitlines()] if log.exists() else []
+
+
 def test_the_audit_log_tells_once_of_bytes_that_are_tried_again_and_again(folder, tmp_path, monkeypatch):
     def examine(trial, source, *others):
         tries.append(source.file)
@@ -156,10 +160,11 @@ def test_the_audit_log_tells_once_of_bytes_that_are_tried_again_and_again(folder
     tries, examined = [], Trial.examine
     monkeypatch.setattr(Trial, "examine", examine)
     log = tmp_path / "audit.jsonl"
-    with started(folder, audit_log=str(log)) as manager:
+    with started(folder, audit_log=str(log)):
         (folder / "lines.py").write_text(lines())
-        eventually(lambda: version_of(manager))
-        events = [json.loads(line)["event"] for line in log.read_text().splitlines()]
+        # It is told behind the moment in which it serves.
+        eventually(lambda: "active" in events_of(log))
+        events = events_of(log)
     assert events == ["discovered", "verified", "rejected", "tried", "active"]
 
 
