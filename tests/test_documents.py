@@ -180,14 +180,24 @@ def test_who_may_import_whom():
     assert done.returncode == 0, done.stdout
 
 
-def test_the_streaming_guides_code_runs_in_order(own_server, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    printed = {}
-    for name in ("put", "repeat", "get", "convert"):
+def ran(page, server, *, apart=False):
+    """The names that the marked blocks of a page leave behind, run one after the other, and what each of them printed.
+
+    ``apart``: each block is whole in itself, and finds none of the names of those before it.
+    """
+    names, printed = {}, {}
+    for name in re.findall(r"<!-- runs: (\w+) -->", (ROOT / page).read_text()):
+        names = {} if apart else names
         output = io.StringIO()
         with contextlib.redirect_stdout(output):
-            exec(compile(block("docs/streaming.md", name).replace(ADDRESS, own_server.location), name, "exec"), {})  # noqa: S102 - our own page
+            exec(compile(block(page, name).replace(ADDRESS, server.location), name, "exec"), names)  # noqa: S102 - our own page
         printed[name] = output.getvalue()
+    return names, printed
+
+
+def test_the_streaming_guides_code_runs_in_order(own_server, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, printed = ran("docs/streaming.md", own_server, apart=True)
     assert printed["put"] == "1 200\n"
     assert printed["repeat"] == "False True 1\n"
     assert printed["get"] == f"{sum(minute * 3.0 for minute in range(100))} 10\n"
@@ -196,12 +206,7 @@ def test_the_streaming_guides_code_runs_in_order(own_server, tmp_path, monkeypat
 
 def test_the_languages_guides_code_runs_in_order(own_server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names, printed = {}, {}
-    for name in re.findall(r"<!-- runs: (\w+) -->", (ROOT / "docs/languages.md").read_text()):
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output):
-            exec(compile(block("docs/languages.md", name).replace(ADDRESS, own_server.location), name, "exec"), names)  # noqa: S102 - our own page
-        printed[name] = output.getvalue()
+    _, printed = ran("docs/languages.md", own_server)
     assert printed == {
         "put": "1 2\n",
         "get": "{'item': ['tea', 'rice'], 'price': [2.5, 1.2]}\n",
@@ -215,14 +220,9 @@ def test_the_languages_guides_code_runs_in_order(own_server, tmp_path, monkeypat
 
 def test_the_python_clients_guides_code_runs_in_order(own_server, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    names, printed = {}, {}
-    for name in re.findall(r"<!-- runs: (\w+) -->", (ROOT / "docs/python.md").read_text()):
-        output = io.StringIO()
-        with contextlib.redirect_stdout(output):
-            exec(compile(block("docs/python.md", name).replace(ADDRESS, own_server.location), name, "exec"), names)  # noqa: S102 - our own page
-        printed[name] = output.getvalue().splitlines()
+    names, printed = ran("docs/python.md", own_server)
     names["client"].close()
-    assert printed == {
+    assert {name: text.splitlines() for name, text in printed.items()} == {
         "connect": ["ok"],
         "put": ["1 2"],
         "get": ["3", "2", "1", "id;item;price"],
