@@ -1,7 +1,6 @@
 """Tasks that tests have child processes do, and the nursery that has them; no test is in here."""
 
 from contextlib import contextmanager
-from pathlib import Path
 
 from flight_server.nursery import frames
 from flight_server.nursery.nursery import Nursery
@@ -28,11 +27,3 @@ def running(sandbox="off"):
         yield nursery
     finally:
         nursery.stop()
-
-
-def is_alive(pid):
-    """Whether a process runs: neither gone nor a zombie."""
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in {"Z", "X"}
-    except OSError:
-        return False

@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from nursery_tasks import is_alive
 from raw_flight import get_document, put_document
 
 DOCUMENT = b"tea\n" * 100
@@ -217,33 +216,6 @@ def get(client, do="", at="write"):
 CALLS = [pytest.param(put, "read", id="read"), pytest.param(get, "write", id="write"), pytest.param(get, "create", id="create")]
 
 
-def processes(server_pid):
-    """The pids of the processes that run plugins for a server."""
-    names = [place.name for place in Path("/proc").iterdir() if place.name.isdigit() and _name(place) == "flight-plugin"]
-    return [int(name) for name in names if server_pid in _ancestors(int(name)) and is_alive(int(name))]
-
-
 def rings(pid):
     """How many rings of shared memory a process maps."""
     return sum("flight-ring" in line for line in Path(f"/proc/{pid}/maps").read_text().splitlines())
-
-
-def descriptors(pid):
-    """How many descriptors a process has."""
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
-
-
-def _name(place):
-    try:
-        return (place / "comm").read_text().strip()
-    except OSError:
-        return ""
-
-
-def _ancestors(pid):
-    while pid > 1:
-        try:
-            pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
-        except (OSError, ValueError):
-            return
-        yield pid

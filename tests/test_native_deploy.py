@@ -1,7 +1,5 @@
 """A native library is deployed as any plugin is: by copying it. The server runs none of its code."""
 
-import contextlib
-import os
 import re
 import shutil
 import struct
@@ -16,6 +14,7 @@ import pytest
 from effort import report
 from native_plugins import COMPILER, NATIVE, Builder, needs_compiler, run
 from plugin_samples import eventually
+from procfs import plugin_processes, used_secs
 from pyarrow import flight
 from raw_flight import (
     PAYLOAD,
@@ -162,24 +161,6 @@ def refused(call, *arguments, **options):
     with pytest.raises((flight.FlightError, pa.ArrowException)) as caught:
         call(*arguments, **options)
     return code_of(caught.value), str(caught.value)
-
-
-def children(pid):
-    """The processes of the server that run plugins now."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        with contextlib.suppress(OSError):
-            found += (task / "children").read_text().split()
-    below = [each for child in found for each in children(child)]
-    return [*found, *below]
-
-
-def plugin_processes(pid):
-    names = {}
-    for child in children(pid):
-        with contextlib.suppress(OSError):
-            names[child] = Path(f"/proc/{child}/comm").read_text().strip()
-    return [child for child, name in names.items() if name == "flight-plugin"]
 
 
 class TestDeploying:
@@ -477,18 +458,10 @@ class TestCrashing:
         numbers.serves(build(*version(1)), "1.0.0")
         command = [sys.executable, "-c", HANGING_CLIENT, module_server.location]
         with subprocess.Popen(command, cwd=Path(__file__).parent) as caller:
-            busy = eventually(lambda: [pid for pid in plugin_processes(module_server.pid) if used(pid) > 0.2])
+            busy = eventually(lambda: [pid for pid in plugin_processes(module_server.pid) if used_secs(pid) > 0.2])
             caller.kill()
         eventually(lambda: not set(busy) & set(plugin_processes(module_server.pid)))
         eventually(lambda: numbers.status["leases"] == 0)
-
-
-def used(pid):
-    """The seconds of processor time of a process."""
-    with contextlib.suppress(OSError):
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
 
 
 def test_a_host_without_child_processes_opens_none(build, tmp_path):

@@ -8,18 +8,16 @@ import pyarrow as pa
 import pytest
 from effort import effort
 from native_plugins import Builder, needs_compiler
-from nursery_tasks import is_alive
 from plugin_samples import eventually
+from procfs import is_alive, plugin_processes, used_secs
 from pyarrow import flight
 from raw_flight import connected, put_batches, put_document
 from test_native_deploy import (
     SETTINGS,
     Deployment,
     get_numbers,
-    plugin_processes,
     put_numbers,
     refused,
-    used,
     version,
     written,
 )
@@ -100,9 +98,9 @@ def test_kill_9_of_the_server_ends_one_that_is_busy_in_its_own_code(server_facto
         Deployment(server, client).serves(build(*version(1)), "1.0.0")
         put_batches(client, "rows", [pa.record_batch({"n": pa.array(range(10))})] * 3)
         threading.Thread(target=busy_for, args=(server.location,), daemon=True).start()
-        busy = eventually(lambda: [pid for pid in plugin_processes(server.pid) if used(pid) > 0.2])
+        busy = eventually(lambda: [pid for pid in plugin_processes(server.pid) if used_secs(pid) > 0.2])
     server.kill()
-    eventually(lambda: not any(map(is_alive, map(int, busy))))
+    eventually(lambda: not any(map(is_alive, busy)))
 
 
 def test_builds_copied_over_each_other_while_streams_run(server_factory, build):

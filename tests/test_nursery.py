@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 from effort import within
-from nursery_tasks import TASKS, is_alive, running
+from nursery_tasks import TASKS, running
 from plugin_samples import eventually, footprint
+from procfs import descriptors, is_alive
 from structlog.testing import capture_logs
 
 from flight_server.config import PluginLimits
@@ -43,10 +44,6 @@ def ending(nursery, text, limits=SMALL):
     """How a child ends that runs ``text``."""
     with start(nursery, text, limits) as child:
         return child.wait(20)
-
-
-def descriptors(pid):
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
 
 
 def test_a_child_does_its_task_and_answers(nursery):

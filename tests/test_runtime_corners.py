@@ -5,15 +5,14 @@ import os
 import signal
 import socket
 import threading
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from nursery_tasks import is_alive
 from plugin_samples import eventually, lines, steadily
+from procfs import is_alive, plugin_processes, used_secs
 from pyarrow import flight
 from raw_flight import action, code_of, connected, put_batches, put_document, ticket
-from runtime_faults import CALLS, DOCUMENT, evil, get, processes, put
+from runtime_faults import CALLS, DOCUMENT, evil, get, put
 
 from flight_server.nursery.sandbox import Protection
 
@@ -116,13 +115,6 @@ def of_evil(client):
     return action(client, "plugin", {"name": "evil"})[0]["children"]
 
 
-def used_secs(pid):
-    with contextlib.suppress(OSError):
-        times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(times[11]) + int(times[12])) / os.sysconf("SC_CLK_TCK")
-    return 0.0
-
-
 @needs_sandbox
 @pytest.mark.parametrize("do", REFUSED)
 @pytest.mark.parametrize(("call", "at"), CALLS)
@@ -200,7 +192,7 @@ def test_who_goes_on_and_on_and_gives_nothing_is_ended_after_its_time(client, ca
 @pytest.mark.parametrize("do", ["thread:loop", "cycle:loop"])
 def test_a_process_that_works_on_after_its_stream_is_ended(server, client, do):
     put(client, do)
-    busy = eventually(lambda: [pid for pid in processes(server.pid) if used_secs(pid) > 1])
+    busy = eventually(lambda: [pid for pid in plugin_processes(server.pid) if used_secs(pid) > 1])
     eventually(lambda: not any(map(is_alive, busy)))
     serves(client)
 
@@ -236,7 +228,7 @@ def test_what_is_to_be_done_at_its_end_is_not_done(server, client, do):
     (server.plugin_dir / "evil.py").unlink()
     eventually(lambda: "evil" not in {each["name"] for each in action(client, "formats")})
     others = action(client, "plugin", {"name": "lines"})[0]["children"]
-    eventually(lambda: len(processes(server.pid)) == others)
+    eventually(lambda: len(plugin_processes(server.pid)) == others)
     deploy(server, "")
     eventually(lambda: "evil" in {each["name"] for each in action(client, "formats")})
     serves(client)
@@ -251,7 +243,7 @@ def test_kill_9_of_the_server_ends_what_sleeps_loops_or_has_threads_in_native_co
         for do in ("loop", "sleep", "thread:loop", "native_loop"):
             target = ticket({"dataset": "rows", "format": "evil", "options": {"do": do, "at": "write"}})
             threading.Thread(target=lambda target=target: read_all(server.location, target), daemon=True).start()
-        running = eventually(lambda: len(found := processes(server.pid)) >= 4 and found)
+        running = eventually(lambda: len(found := plugin_processes(server.pid)) >= 4 and found)
         eventually(lambda: sum(used_secs(pid) > 0.1 for pid in running) >= 2)
     os.kill(server.pid, signal.SIGKILL)
     server.process.wait()

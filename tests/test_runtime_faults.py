@@ -6,9 +6,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 from plugin_samples import eventually, lines
+from procfs import descriptors, plugin_processes
 from pyarrow import flight
 from raw_flight import action, code_of, connected, put_batches, put_document
-from runtime_faults import CALLS, DOCUMENT, descriptors, evil, get, processes, put, rings
+from runtime_faults import CALLS, DOCUMENT, evil, get, put, rings
 
 # A machine that is busy keeps who works well waiting, too, and now and then for seconds.
 TIMEOUT_SECS = 4.0
@@ -208,4 +209,4 @@ def test_nothing_is_left_of_them(client, server):
 def settled(client, server):
     """Whether there are as many processes and rings as the server says, and no more than a few."""
     children = action(client, "health")[0]["plugins"]["children"]
-    return len(processes(server.pid)) == children == rings(server.pid) and children <= 4
+    return len(plugin_processes(server.pid)) == children == rings(server.pid) and children <= 4

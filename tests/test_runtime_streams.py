@@ -1,17 +1,15 @@
 """Streams through child processes: many, slow, cut off, large; and what is left when they, or the server, have ended."""
 
 import json
-import os
 import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from nursery_tasks import is_alive
 from plugin_samples import eventually, lines
+from procfs import is_alive, plugin_processes, used_secs
 from pyarrow import flight
 from raw_flight import (
     PAYLOAD,
@@ -25,7 +23,7 @@ from raw_flight import (
     put_document,
     ticket,
 )
-from runtime_faults import evil, processes
+from runtime_faults import evil
 
 #: Returns a record batch for each piece that comes, however small, and says which process and how often it has served.
 ECHO = """
@@ -97,7 +95,7 @@ def test_one_process_serves_one_stream_after_the_other(serving):
     assert first["text"].to_pylist() == ["abcd", "efgh"]
     assert first["pid"][0] == second["pid"][0]
     assert (first["served"][0].as_py(), second["served"][0].as_py()) == (1, 2)
-    assert first["pid"][0].as_py() in processes(server.pid)
+    assert first["pid"][0].as_py() in plugin_processes(server.pid)
 
 
 def test_it_serves_on_after_data_that_is_wrong_and_the_place_is_told(serving):
@@ -134,24 +132,17 @@ def test_sixty_four_small_puts_at_once_are_served_by_a_few_processes(serving):
 
     with ThreadPoolExecutor(64) as pool:
         assert set(pool.map(put, range(64))) == {10}
-    assert len(processes(server.pid)) <= 4
+    assert len(plugin_processes(server.pid)) <= 4
 
 
 def test_a_client_that_goes_ends_the_process_that_works_for_it(serving):
     server, client = serving(**{"plugins.limits.batch_timeout_secs": 600})
     with connected(server.location) as other:
         reader = other.do_get(ticket({"dataset": "rows", "format": "evil", "options": {"do": "loop", "at": "write"}}))
-        busy = eventually(lambda: [pid for pid in processes(server.pid) if used_secs(pid) > 0.5])
+        busy = eventually(lambda: [pid for pid in plugin_processes(server.pid) if used_secs(pid) > 0.5])
         reader.cancel()
     eventually(lambda: not any(map(is_alive, busy)), 5)
     eventually(lambda: status(client, "evil")["leases"] == 0)
-
-
-def used_secs(pid):
-    try:
-        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[11]) / os.sysconf("SC_CLK_TCK")
-    except OSError:
-        return 0
 
 
 def test_a_put_that_is_broken_off_ends_with_its_own_error_and_its_process(serving):
@@ -250,7 +241,7 @@ def test_processes_that_have_nothing_to_do_end_and_one_of_each_plugin_waits(serv
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(put, range(8)))
-    eventually(lambda: len(processes(server.pid)) == 3)
+    eventually(lambda: len(plugin_processes(server.pid)) == 3)
 
 
 def test_those_of_a_plugin_that_was_replaced_end_with_its_last_stream(serving):
@@ -258,20 +249,20 @@ def test_those_of_a_plugin_that_was_replaced_end_with_its_last_stream(serving):
     writer, reader = client.do_put(descriptor({"dataset": "held", "format": "lines"}), PAYLOAD)
     writer.write_batch(pa.record_batch([pa.array([b"tea\n"], pa.binary())], schema=PAYLOAD))
     eventually(lambda: status(client, "lines")["leases"] == 1)
-    old = set(processes(server.pid))
+    old = set(plugin_processes(server.pid))
     for name in ("echo", "evil"):
         (server.plugin_dir / f"{name}.py").unlink()
     (server.plugin_dir / "lines.py").write_text(lines("2.0.0"))
     eventually(lambda: status(client, "lines")["version"] == "2.0.0")
-    eventually(lambda: len(old & set(processes(server.pid))) == 1)
+    eventually(lambda: len(old & set(plugin_processes(server.pid))) == 1)
     assert finish(writer, reader)["rows"] == 1
-    eventually(lambda: not old & set(processes(server.pid)))
+    eventually(lambda: not old & set(plugin_processes(server.pid)))
 
 
 def test_kill_9_of_the_server_leaves_no_process(serving):
     server, client = serving()
     echoed(client, b"abcd")
-    running = processes(server.pid)
+    running = plugin_processes(server.pid)
     assert running
     server.process.send_signal(signal.SIGKILL)
     server.process.wait()
@@ -284,6 +275,6 @@ def test_a_server_that_stops_leaves_no_process_and_does_not_wait_for_one_that_ha
     with connected(server.location) as other:
         other.do_get(ticket({"dataset": "rows", "format": "evil", "options": {"do": "sleep", "at": "write"}}))
         eventually(lambda: status(client, "evil")["leases"])
-        running = processes(server.pid)
+        running = plugin_processes(server.pid)
         server.stop()
     assert not any(map(is_alive, running))

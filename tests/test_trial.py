@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from effort import within
-from nursery_tasks import is_alive
 from plugin_samples import EXAMPLE, eventually, lines, started, version_of
+from procfs import children_of, is_alive
 from raw_flight import action, connected
 
 from flight_server.config import PluginLimits
@@ -431,15 +431,6 @@ def test_what_ships_is_trusted_and_not_tried(tmp_path):
 def test_a_server_without_plugins_has_no_nursery(tmp_path):
     with started(tmp_path / "plugins", enable_plugins=False) as manager:
         assert manager.nursery.pid is None
-
-
-def children_of(pid):
-    """The processes that ``pid`` started, and those that they did."""
-    found = []
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found += [child, *children_of(child)]
-    return found
 
 
 def test_a_server_that_is_killed_leaves_no_process(own_server):

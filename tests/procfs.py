@@ -1,0 +1,53 @@
+"""What ``/proc`` says about processes, any of which may end while it is asked."""
+
+import contextlib
+import os
+from pathlib import Path
+
+
+def _fields(pid):
+    """The fields of ``stat`` behind the name, which may have blanks and parentheses itself."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+def is_alive(pid):
+    """Whether a process runs: neither gone nor a zombie."""
+    try:
+        return _fields(pid)[0] not in {"Z", "X"}
+    except OSError:
+        return False
+
+
+def used_secs(pid):
+    """The processor time of a process, of its own and for the system; none of one that is gone."""
+    with contextlib.suppress(OSError):
+        fields = _fields(pid)
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    return 0.0
+
+
+def descriptors(pid):
+    """How many descriptors a process has."""
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def children_of(pid):
+    """The processes that ``pid`` started, and those that they did."""
+    found = []
+    with contextlib.suppress(OSError):
+        for task in Path(f"/proc/{pid}/task").iterdir():
+            with contextlib.suppress(OSError):  # a thread that has just ended
+                found += map(int, (task / "children").read_text().split())
+    return [*found, *(below for child in found for below in children_of(child))]
+
+
+def plugin_processes(pid):
+    """Those of them that run plugins, and do run."""
+    return [child for child in children_of(pid) if _name(child) == "flight-plugin" and is_alive(child)]
+
+
+def _name(pid):
+    try:
+        return Path(f"/proc/{pid}/comm").read_text().strip()
+    except OSError:
+        return ""
