@@ -46,8 +46,8 @@ docs: $(STAMP) ## write the parts of the documents that are made from the code
 	$(BIN)/python docs/generate.py
 	$(BIN)/python docs/command_line.py
 
-endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 200 kills, 64 clients for a minute
-	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m slow -s -p no:cacheprovider $(ARGS)
+endurance: $(STAMP) ## the long tests in full, with their figures: gigabytes, 200 kills, 64 clients for a minute; and properties with new examples
+	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest -m "slow or hypothesis" -s -p no:cacheprovider $(ARGS)
 
 reloads: $(STAMP) ## 2,000 reloads of plugins, good and bad, twenty a second under 16 streams, with their figures
 	FLIGHT_ENDURANCE=1 $(BIN)/python -m pytest tests/test_reload_storm.py tests/test_plugin_rearming.py -s -p no:cacheprovider $(ARGS)

@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from format_plugins.contract import FormatError
 from format_plugins.kinds import Array, is_list
-from format_plugins.relabelling import struct_fields
+from format_plugins.relabelling import list_elements, struct_fields
 from format_plugins.sharing import dictionary_of
 
 _Step: TypeAlias = Callable[[pa.RecordBatch, int], Array]
@@ -195,7 +195,7 @@ def _check_values(before: Array, after: Array) -> None:
         _check_values(before.keys, after.keys)
         _check_values(before.items, after.items)
     elif is_list(before.type) and is_list(after.type):
-        _check_values(before.flatten(), after.flatten())
+        _check_values(list_elements(before), list_elements(after))
     else:
         _check_leaf(before, after.cast(before.type, safe=True))
 
@@ -225,7 +225,7 @@ def _check_nested_nulls(array: Array) -> None:
             raise _Lossy("a value of a map is null")
         _check_nested_nulls(array.items)
     elif is_list(array.type):
-        values = array.flatten()
+        values = list_elements(array)
         if not array.type.field(0).nullable and values.null_count:
             raise _Lossy("an element is null")
         _check_nested_nulls(values)

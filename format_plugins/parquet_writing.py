@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from format_plugins.contract import UnsupportedError
 from format_plugins.kinds import Array, Type, holds, is_extension
 from format_plugins.pieces import PieceSink
-from format_plugins.relabelling import storage, storage_type, struct_fields
+from format_plugins.relabelling import list_elements, storage, storage_type, struct_fields
 from format_plugins.slicing import sliced
 from format_plugins.spelling import did_you_mean
 from format_plugins.views import is_view
@@ -193,7 +193,7 @@ def _leaves(path: str, array: Array) -> Iterator[tuple[str, Array]]:
         yield from _leaves(f"{path}.key_value.key", array.keys)
         yield from _leaves(f"{path}.key_value.value", array.items)
     elif kind.num_fields and not pa.types.is_union(kind):
-        yield from _leaves(f"{path}.list.element", array.flatten())
+        yield from _leaves(f"{path}.list.element", list_elements(array))
     else:
         yield path, array
 

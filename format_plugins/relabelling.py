@@ -88,6 +88,15 @@ def struct_fields(array: Array) -> list[Array]:
     return [_whole_nulls(values, len(array)) for values in array.flatten()]
 
 
+def list_elements(array: Array) -> Array:
+    """Return the elements of the lists in ``array`` that are not null, one after the other."""
+    try:
+        elements: Array = array.flatten()
+    except pa.ArrowNotImplementedError:  # there are none, and Arrow cannot make an empty array of every type
+        elements = array.values.slice(0, 0)
+    return elements
+
+
 def _masked(values: Array, validity: Array) -> Array:
     if _has_no_nulls(values.type) or is_extension(values.type):
         return values

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from format_plugins.kinds import Array, Type, children, holds, is_list_view, is_text_view
-from format_plugins.relabelling import struct_fields
+from format_plugins.relabelling import list_elements, struct_fields
 
 #: Texts up to this length stand in the view itself, those beyond in buffers that rows may share (Arrow's layout).
 _INLINE_BYTES = 12
@@ -68,7 +68,7 @@ def _text_views(column: Array) -> list[Array]:
         return [column]
     if pa.types.is_struct(kind):
         return [views for child in struct_fields(column) for views in _text_views(child)]
-    return _text_views(column.flatten()) if pa.types.is_list(kind) or pa.types.is_large_list(kind) else []
+    return _text_views(list_elements(column)) if pa.types.is_list(kind) or pa.types.is_large_list(kind) else []
 
 
 def _without_views(kind: Type) -> Type:

@@ -17,9 +17,11 @@ from hypothesis import settings
 
 import flight_client
 
-# How long an example takes says more of the machine than of the code.
-settings.register_profile("unhurried", deadline=None)
-settings.load_profile("unhurried")
+# How long an example takes says more of the machine than of the code. The examples are the same ones in each run, so that
+# what is said of a change is not left to chance; ``make endurance`` looks at new ones.
+settings.register_profile("unhurried", deadline=None, derandomize=True)
+settings.register_profile("searching", deadline=None, print_blob=True)
+settings.load_profile("searching" if os.environ.get("FLIGHT_ENDURANCE") else "unhurried")
 
 ROOT = Path(__file__).resolve().parent.parent
 READY_SECS = 60

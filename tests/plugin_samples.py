@@ -1,6 +1,5 @@
 """Plugins to drop into a folder, and a folder that is followed; no test is in here."""
 
-import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -56,8 +55,3 @@ def steadily(condition, secs=0.5):
     while time.monotonic() < deadline:
         assert condition()
         time.sleep(0.01)
-
-
-def footprint():
-    """How many threads and file descriptors this process has."""
-    return threading.active_count(), len(list(Path("/proc/self/fd").iterdir()))

@@ -37,7 +37,7 @@ def test_a_server_that_cannot_listen_leaves_nothing_running(tmp_path):
         taken.listen()
         with pytest.raises(ConfigError, match="cannot listen"):
             Server(config(tmp_path, f"grpc://127.0.0.1:{taken.getsockname()[1]}"))
-    assert threads() == before
+    assert threads() <= before
     assert open_files(tmp_path) == []
 
 
@@ -45,7 +45,7 @@ def test_a_server_that_was_stopped_leaves_nothing_running(tmp_path):
     before = threads()
     with Server(config(tmp_path, "grpc://127.0.0.1:0")) as server:
         assert not server.location.endswith(":0")
-    assert threads() == before
+    assert threads() <= before
     assert open_files(tmp_path) == []
 
 

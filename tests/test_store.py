@@ -6,6 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 import xxhash
+from procfs import in_use
 from store_folder import Clock, files, held, numbers, opened, put
 from structlog.testing import capture_logs
 
@@ -455,12 +456,9 @@ def test_a_closed_store_takes_and_gives_nothing_more(tmp_path):
 
 
 def test_threads_and_descriptors_are_let_go_of(tmp_path):
-    def count():
-        return threading.active_count(), len(list((tmp_path / "/proc/self/fd").iterdir()))
-
-    before = count()
+    before = in_use()
     with opened(tmp_path, background=True, inline_limit_bytes=0) as store:
         put(store, "d", numbers(*range(1_000_000)))
         assert held(store, "d")[-1] == 999_999
         in_threads(16, lambda _: held(store, "d"))
-    assert count() == before
+    assert in_use() <= before

@@ -254,6 +254,13 @@ def test_parquet_has_no_rows_of_any_type(inner):
     assert read(parquet, written(parquet, of(pa.nulls(2, pa.list_(pa.struct([("a", inner)])))))).num_rows == 2
 
 
+@pytest.mark.parametrize("lists", [pa.list_, pa.list_view, pa.large_list, lambda item: pa.list_(item, 1)])
+def test_lists_that_are_all_null_need_no_value_of_any_type(lists):
+    halves = pa.DictionaryArray.from_arrays(pa.array([0], pa.int8()), pa.array([1.5], pa.float16()))
+    again = read(parquet, written(parquet, of(pa.nulls(3, lists(halves.type)))))
+    assert again["x"].to_pylist() == [None] * 3
+
+
 def test_unions_in_structs_that_are_null_are_looked_through():
     pairs = pa.StructArray.from_arrays([UNION, pa.array([LONG] * 4, pa.string_view())], names=["u", "v"], mask=HALF_NULL)
     assert compacted(pa.record_batch({"x": pairs}).slice(1, 2)).num_rows == 2
