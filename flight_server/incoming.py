@@ -38,13 +38,13 @@ class Incoming:
 
     def batches(self) -> Iterator[pa.RecordBatch]:
         """Yield the record batches of a native stream."""
-        for batch in self._validated():
-            self.bytes += data_bytes(batch)
+        for batch, size in self._validated():
+            self.bytes += size
             yield batch
 
     def document(self) -> Iterator[pa.Buffer]:
         """Yield the chunks of a payload stream."""
-        for batch in self._validated():
+        for batch, _ in self._validated():
             chunk = payload.chunk_of(batch)
             self.bytes += chunk.size
             self.chunks += batch.num_rows
@@ -66,7 +66,8 @@ class Incoming:
             if said is not None and said != count:
                 raise IncompletePut(f"the client committed {said:,} {name}, {count:,} arrived; nothing was stored")
 
-    def _validated(self) -> Iterator[pa.RecordBatch]:
+    def _validated(self) -> Iterator[tuple[pa.RecordBatch, int]]:
+        """Yield each batch with its size in bytes."""
         while (batch := self._next()) is not None:
             self._check_rows(batch)
             try:
@@ -82,7 +83,7 @@ class Incoming:
                     "send smaller batches"
                 )
             self.rows += batch.num_rows
-            yield batch
+            yield batch, size
 
     def _check_rows(self, batch: pa.RecordBatch) -> None:
         # Before all else: columns of nulls, or none, take no bytes, and Arrow cannot write what is longer.

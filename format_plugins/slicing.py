@@ -35,21 +35,40 @@ def sliced(
     smaller. Rows may differ in size, so a slice that is still too large is cut again until it fits. Slices of views are
     copies, for each would hold the data of all.
     """
+    for piece, _ in measured(batch, max_bytes=max_bytes, max_rows=max_rows, measure=measure):
+        yield piece
+
+
+def measured(
+    batch: pa.RecordBatch,
+    *,
+    max_bytes: int = TARGET_BYTES,
+    max_rows: int | None = None,
+    measure: Callable[[pa.RecordBatch], int] | None = None,
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    """Yield what ``sliced`` does, each slice with its size in bytes."""
     bytes_of = measure or data_bytes
-    rows, size = batch.num_rows, bytes_of(batch)
+    yield from _measured(batch, bytes_of(batch), max_bytes, max_rows, bytes_of)
+
+
+def _measured(
+    batch: pa.RecordBatch, size: int, max_bytes: int, max_rows: int | None, bytes_of: Callable[[pa.RecordBatch], int]
+) -> Iterator[tuple[pa.RecordBatch, int]]:
+    rows = batch.num_rows
     too_many = max_rows is not None and rows > max_rows
     if rows <= 1 or (size <= max_bytes and not too_many):
-        yield batch
+        yield batch, size
         return
     parts = max(math.ceil(size / (max_bytes * _FILL)), 2, math.ceil(rows / max_rows) if max_rows is not None else 1)
     # In two, each of about half the parts: whether cutting helps is seen at once, before much is copied.
     middle = max(rows * (parts // 2) // parts, 1)
     pieces = [compacted(batch.slice(0, middle)), compacted(batch.slice(middle))]
-    if not too_many and sum(map(bytes_of, pieces)) > size * _WORTHWHILE:
-        yield batch
+    sizes = [bytes_of(piece) for piece in pieces]
+    if not too_many and sum(sizes) > size * _WORTHWHILE:
+        yield batch, size
         return
-    for piece in pieces:
-        yield from sliced(piece, max_bytes=max_bytes, max_rows=max_rows, measure=measure)
+    for piece, its_size in zip(pieces, sizes, strict=True):
+        yield from _measured(piece, its_size, max_bytes, max_rows, bytes_of)
 
 
 def data_bytes(batch: pa.RecordBatch) -> int:

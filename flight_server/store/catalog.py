@@ -80,7 +80,7 @@ class Catalog:
     def __init__(self, path: Path) -> None:
         """Open or make the catalogue. Raises ``CatalogRefused``."""
         self._path = path
-        self._idle: queue.LifoQueue[sqlite3.Connection] = queue.LifoQueue()
+        self._idle: queue.SimpleQueue[sqlite3.Connection] = queue.SimpleQueue()
         self._closed = False
         self._schemas: dict[int, pa.Schema] = {}
         try:

@@ -39,12 +39,11 @@ class Fit:
         """Match the columns; raise ``SchemaMismatch`` when no batch of ``has`` would fit."""
         self._dataset = dataset
         self.wanted = wanted
-        self._columns = self._matched(has)
-        self._identical = has.equals(wanted, check_metadata=True)
+        self._columns = [] if has.equals(wanted, check_metadata=True) else self._matched(has)  # none: nothing to do
 
     def apply(self, batch: pa.RecordBatch) -> pa.RecordBatch:
         """Return the batch in the dataset's schema. Raises ``SchemaMismatch`` for a null or a value that does not fit."""
-        if self._identical or not self._columns:
+        if not self._columns:
             return batch
         arrays = [self._array(batch, column) for column in self._columns]
         return pa.RecordBatch.from_arrays(arrays, schema=self.wanted)

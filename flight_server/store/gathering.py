@@ -21,25 +21,25 @@ class Gathering:
     def __init__(self, schema: pa.Schema) -> None:
         self._joinable = all(_is_joinable(kind) for kind in schema.types)
         self._held: list[pa.RecordBatch] = []
-        self.size = 0
+        self._size = 0
         self._rows = 0  # columns of nulls, or none, have no bytes that would bound them
 
     def add(self, batch: pa.RecordBatch, size: int) -> Iterator[pa.RecordBatch]:
         """Take a batch of ``size`` bytes; yield what is to be written now, in order."""
         small = self._joinable and size < TARGET_BYTES // 2
-        fits = small and self.size + size <= TARGET_BYTES and self._rows + batch.num_rows <= MAX_BATCH_ROWS
+        fits = small and self._size + size <= TARGET_BYTES and self._rows + batch.num_rows <= MAX_BATCH_ROWS
         if self._held and not (fits and _same_dictionaries(self._held[0], batch)):
             yield from self.rest()
         if small:
             self._held.append(batch)
-            self.size += size
+            self._size += size
             self._rows += batch.num_rows
         else:
             yield batch
 
     def rest(self) -> Iterator[pa.RecordBatch]:
         """Yield what is held, as one batch."""
-        held, self._held, self.size, self._rows = self._held, [], 0, 0
+        held, self._held, self._size, self._rows = self._held, [], 0, 0
         if held:
             yield held[0] if len(held) == 1 else pa.concat_batches(held)  # type: ignore[attr-defined] # the stubs lack it
 

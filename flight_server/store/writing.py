@@ -13,12 +13,14 @@ from flight_server.failpoints import Failpoints
 from flight_server.store import writeback
 from flight_server.store.gathering import MAX_BYTES, Gathering
 from flight_server.store.segments import Sealed, SegmentFolder
-from format_plugins.slicing import data_bytes, sliced
+from format_plugins.slicing import measured
 
 #: Arrow writes each buffer of a batch alone; those smaller than this go to the disk together.
 _BUFFER_BYTES = 256 << 10
 #: The mark at the end of a stream.
 _END_BYTES = 8
+#: Arrow's own; left out, it would look into the environment each time.
+_OPTIONS = pa.ipc.IpcWriteOptions()
 
 
 class SegmentWriter:
@@ -26,25 +28,21 @@ class SegmentWriter:
 
     def __init__(self, schema: pa.Schema, folder: SegmentFolder, inline_limit_bytes: int, failpoints: Failpoints) -> None:
         self.rows = 0
-        self._data_bytes = 0
+        self.bytes = 0  # Arrow's of the rows so far; once sealed, what the stream is longer than that of an empty table
         self._frame_bytes = schema.serialize().size + _END_BYTES
         self._failpoints = failpoints
         self._sink = _Sink(folder, inline_limit_bytes, failpoints)
         self._out = pa.BufferedOutputStream(pa.PythonFile(self._sink, mode="w"), _BUFFER_BYTES)
-        self._stream = pa.ipc.new_stream(self._out, schema)
+        self._stream = pa.ipc.new_stream(self._out, schema, options=_OPTIONS)
         self._gathering = Gathering(schema)
-
-    @property
-    def bytes(self) -> int:
-        """Arrow bytes of the rows so far: what the stream is longer than that of an empty table."""
-        return self._data_bytes + self._gathering.size
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Add the rows of a batch of exactly the segment's schema. Raises ``OSError``."""
         if batch.num_rows == 0:
             return
-        for piece in sliced(batch, max_bytes=MAX_BYTES):
-            for ready in self._gathering.add(piece, data_bytes(piece)):
+        for piece, size in measured(batch, max_bytes=MAX_BYTES):
+            self.bytes += size
+            for ready in self._gathering.add(piece, size):
                 self._put(ready)
         self.rows += batch.num_rows
 
@@ -58,7 +56,7 @@ class SegmentWriter:
         if self.rows == 0:
             self.discard()
             return None
-        self._data_bytes = self._sink.size - self._frame_bytes
+        self.bytes = self._sink.size - self._frame_bytes
         return self._sink.sealed(self.rows)
 
     def discard(self) -> None:
@@ -67,7 +65,6 @@ class SegmentWriter:
 
     def _put(self, batch: pa.RecordBatch) -> None:
         self._stream.write_batch(batch)
-        self._data_bytes += data_bytes(batch)
         self._failpoints.hit("store.put.written")
 
 
