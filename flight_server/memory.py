@@ -9,6 +9,9 @@ import pyarrow as pa
 #: glibc's name for "how many heaps at most" in ``mallopt``.
 _M_ARENA_MAX = -8
 _HEAPS = 2
+#: How long jemalloc keeps pages that lie idle, in ms. With its second, a busy stream held a tenth more; with none, it spent
+#: a tenth more processor time on page faults.
+_IDLE_MS = 100
 
 
 def keep_small() -> None:
@@ -21,5 +24,6 @@ def keep_small() -> None:
     try:
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, _HEAPS)
         pa.set_memory_pool(pa.jemalloc_memory_pool())
+        pa.jemalloc_set_decay_ms(_IDLE_MS)
     except (AttributeError, NotImplementedError):  # another C library, or a pyarrow without jemalloc: the defaults do
         return

@@ -53,7 +53,7 @@ class ParquetOptions:
     compression_level: int | None = option(None, "how hard the codec tries; left out: its own default, and 1 for zstd")
     row_group_rows: _ROWS = option(1 << 20, "the most rows of a row group that is written", unit="rows")
     row_group_bytes: Annotated[int, Meta(ge=1 << 10)] = option(
-        16 << 20, "the most Arrow data of a row group that is written; it is held in memory", unit="bytes"
+        8 << 20, "the most Arrow data of a row group that is written; it is held in memory", unit="bytes"
     )
     dictionary: Literal["auto"] | bool | tuple[str, ...] = option(
         "auto", "columns to encode by dictionary: true for all, false for none, their names, or auto: those that repeat values"
