@@ -51,10 +51,18 @@ class Incoming:
             yield chunk
 
     def drain(self) -> None:
-        """Read to the end and forget: an answer before the client has sent all would look to it like a broken line."""
+        """Read to the end and forget: an answer before the client has sent all would look to it like a broken line.
+
+        Raises ``IncompletePut`` when the client aborts: it need not end its side after that.
+        """
         ends = 0
         while ends < _ENDS_IN_A_ROW:
-            ends = 0 if self._read() is not None else ends + 1
+            if (chunk := self._read()) is None:
+                ends += 1
+                continue
+            ends = 0
+            if chunk.data is None:
+                self._take(chunk.app_metadata)
 
     def check_figures(self, *, rows: int, document: bool) -> None:
         """Hold the client's commit figures, when it gave any, against what arrived; raise ``IncompletePut``."""

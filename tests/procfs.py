@@ -46,13 +46,19 @@ def in_use():
 
 
 def children_of(pid):
-    """The processes that ``pid`` started, and those that they did."""
-    found = []
-    with contextlib.suppress(OSError):
-        for task in Path(f"/proc/{pid}/task").iterdir():
-            with contextlib.suppress(OSError):  # a thread that has just ended
-                found += map(int, (task / "children").read_text().split())
-    return [*found, *(below for child in found for below in children_of(child))]
+    """The processes that ``pid`` started, and those that they did.
+
+    The kernel's own lists of children leave some out while others end, so all processes are asked for their parent.
+    """
+    parents = {}
+    for place in Path("/proc").iterdir():
+        if place.name.isdigit():
+            with contextlib.suppress(OSError):  # it has just ended
+                parents[int(place.name)] = int(_fields(place.name)[1])
+    found = [pid]
+    for parent in found:
+        found += [child for child, its_parent in parents.items() if its_parent == parent]
+    return found[1:]
 
 
 def plugin_processes(pid):

@@ -1,5 +1,6 @@
 """What the client raises when something goes wrong, and that nothing half done stays behind."""
 
+import json
 import pickle
 import subprocess
 import sys
@@ -16,6 +17,8 @@ from pyarrow import flight
 import flight_client
 from flight_client import errors
 from flight_client.errors import BadPayload, IncompletePut, NoAnswer, Unavailable
+from flight_client.sending import Sending
+from flight_client.sources import opened
 from flight_server import boundary
 from flight_server import errors as server_errors
 
@@ -55,6 +58,25 @@ def test_an_exception_of_the_source_is_no_short_document(our_client, rows):
 
     with pytest.raises(RuntimeError, match="of the source"):
         our_client.convert(broken(), from_format="csv", to_format="csv").read_all()
+
+
+def test_nothing_follows_the_word_that_a_source_has_failed():
+    class Writer:  # to end the stream in two threads at once, which the reader does too, would end the process
+        def __init__(self):
+            self.calls = []
+
+        def __getattr__(self, name):
+            return lambda *arguments: self.calls.append((name, *arguments))
+
+    def broken():
+        yield b"x\n"
+        raise RuntimeError("of the source")
+
+    writer = Writer()
+    with opened(broken()) as source, pytest.raises(RuntimeError):
+        Sending(writer, source).run()
+    assert [name for name, *_ in writer.calls] == ["write_metadata"]
+    assert json.loads(writer.calls[-1][1].to_pybytes()) == {"abort": "RuntimeError: of the source"}
 
 
 def test_an_error_of_another_call_in_the_source_is_told_as_that_one(our_client, dataset):

@@ -1,6 +1,7 @@
 """Plugins that do harm where nobody looks: in threads, at the end of objects, with nothing to do, in rooms of their own."""
 
 import contextlib
+import itertools
 import os
 import signal
 import socket
@@ -39,6 +40,7 @@ REFUSED = {
     "native_bomb": "OSError: refused",
     "flood": "ran out of memory",
 }
+DEPLOYMENTS = itertools.count(1)
 DEATHS = {"segfault": "was killed by SIGSEGV", "leave": "ended without an answer", "abort": "was killed by SIGABRT"}
 needs_sandbox = pytest.mark.skipif(
     bool(Protection.of("auto").missing), reason="this kernel has no whole sandbox, so NOTHING WAS TRIED INSIDE OF ONE"
@@ -87,7 +89,7 @@ def planned(server, client):
 
 def deploy(server, what):
     text = evil("/nowhere/flag", planned=what, port=getattr(server, "port", 1))
-    (server.plugin_dir / "evil.py").write_text(text)
+    (server.plugin_dir / "evil.py").write_text(f"{text}# the {next(DEPLOYMENTS)}th\n")  # or it would be the one that is there
 
 
 def generation(client):
@@ -206,6 +208,7 @@ def test_a_process_that_works_on_before_its_first_stream_is_ended_and_no_other_i
     eventually(lambda: of_evil(client) >= 1)
 
 
+@pytest.mark.usefixtures("planned")  # which leaves no process behind that may still die
 @pytest.mark.parametrize("do", ["cycle:segfault", "later:leave", "later:abort"])
 def test_a_process_that_dies_after_its_stream_is_replaced(client, do):
     assert put(client, do)["rows"] == 1

@@ -347,6 +347,14 @@ class TestExchange:
         table = self.convert(client, {"format": "csv"}, {}, chunked(rows), limit=5)
         assert table["id"].to_pylist() == [0, 1, 2, 3, 4]
 
+    def test_behind_a_limit_it_can_be_aborted(self, client):
+        writer, reader = client.do_exchange(descriptor({"from": {"format": "csv"}, "to": {}, "limit": 1}))
+        writer.begin(PAYLOAD)
+        writer.write_batch(pa.record_batch([pa.array([b"a\n1\n2\n"], pa.binary())], schema=PAYLOAD))
+        writer.write_metadata(b'{"abort": "no more"}')  # and no end of this side
+        with pytest.raises(flight.FlightServerError, match="aborted by the client: no more"):
+            reader.read_all()
+
     def test_without_a_command_it_is_refused(self, client):
         writer, reader = client.do_exchange(descriptor("a.csv"))
         assert refused(reader.read_chunk) == "bad_request"

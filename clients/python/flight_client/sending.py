@@ -38,10 +38,10 @@ class Sending:
         try:
             self._write_all()
         except BaseException as error:
-            # The end of a stream alone would look like success.
+            # The end of a stream alone would look like success. The server ends the call at that word. So does the reader
+            # then, by itself: to end our side here too would be twice at once, over which gRPC ends the process.
             with suppress(pa.ArrowException, OSError):
                 self._writer.write_metadata(pa.py_buffer(abort_message(error)))
-                self._writer.done_writing()
             raise
 
     def _write_all(self) -> None:
