@@ -305,6 +305,11 @@ def all_of(*checks):
     return check
 
 
+def keeps_the_last_of_one_name(module):
+    record = b'{"x":1,"x":2}'
+    assert read(module, record if module is MODULES["ndjson"] else b"[" + record + b"]")["x"].to_pylist() == [2]
+
+
 def loses_metadata(module):
     field = pa.field("x", pa.int64(), nullable=False, metadata={"k": "v"})
     document = written(module, pa.table([[1]], schema=pa.schema([field], metadata={"k": "v"})))
@@ -482,6 +487,7 @@ CLAIMS = {
         "an integer that a double cannot hold, in a column of doubles": unreadable(
             b'{"x":9007199254740993}', schema=pa.schema([("x", pa.float64())]), option="schema"
         ),
+        "a name that occurs twice in an object": keeps_the_last_of_one_name,
         "metadata, not null": loses_metadata,
         "more than 64 levels, a record of more than 16 MiB, more than 4,096 inferred columns": all_of(
             unreadable(b'{"x":' + b"[" * 64 + b"1" + b"]" * 64 + b"}", option="max_depth"),
