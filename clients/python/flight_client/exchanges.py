@@ -21,6 +21,9 @@ from flight_client.sources import Source, opened
 
 #: How long a write may take to notice that its call is over.
 _GRACE_SECS = 1.0
+#: How long reading waits for a short source to be sent. The reader ends the stream when the call fails, and if the sender ends
+#: it in the same microseconds, gRPC ends the process. What is refused is refused at the start, where short sources end.
+_HEAD_START_SECS = 0.01
 
 
 class Exchange:
@@ -36,6 +39,7 @@ class Exchange:
             errand = Errand(lambda: _call(line, request), lambda streams: streams[1].cancel())
             writer, reader = errand.result(line.hands, line.idle_timeout, cancel)
             self._feeder = _Feeder(writer, what, stack.pop_all())
+        self._feeder.wait(_HEAD_START_SECS)
         self._reading = Reading(reader, line.watchdog, cancel, turn=self._feeder.sending.turn)
         try:
             self.schema: pa.Schema = self._reading.schema()
@@ -73,6 +77,10 @@ class _Feeder:
         self.sending = Sending(writer, source)
         self._thread = threading.Thread(target=self._send, name="exchange source", daemon=True)
         self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Return when all is sent, or after some time."""
+        self._thread.join(seconds)
 
     def finish(self, noticed: FlightClientError | None) -> BaseException | None:
         """Wait for the thread to end; return what went wrong: with the source, with the call, or as it was noticed.
