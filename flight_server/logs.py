@@ -74,8 +74,8 @@ def log_strays() -> None:
         category: type[Warning],
         filename: str,
         lineno: int,
-        file: TextIO | None = None,  # noqa: ARG001
-        line: str | None = None,  # noqa: ARG001
+        file: TextIO | None = None,  # noqa: ARG001 - what warnings.showwarning takes
+        line: str | None = None,  # noqa: ARG001 - the same
     ) -> None:
         log.warning("a warning", reason=str(message), kind=category.__name__, where=f"{filename}:{lineno}")
 

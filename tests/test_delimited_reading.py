@@ -266,7 +266,7 @@ def test_bool_texts_are_options():
 
 def test_timestamp_formats_are_options_and_iso_8601_stays_understood():
     options = {"timestamp_formats": ("%d.%m.%Y %H:%M",)}
-    assert read("a\n31.12.2020 23:59\n", **options).to_pydict() == {"a": [dt.datetime(2020, 12, 31, 23, 59)]}  # noqa: DTZ001
+    assert read("a\n31.12.2020 23:59\n", **options).to_pydict() == {"a": [dt.datetime(2020, 12, 31, 23, 59)]}  # noqa: DTZ001 - the text has no zone
     assert read("a\n2020-12-31 23:59:00\n", one(pa.timestamp("s")), **options).column("a")[0].as_py().year == 2020
 
 
@@ -287,7 +287,7 @@ def test_timestamp_formats_are_options_and_iso_8601_stays_understood():
         (pa.date64(), "9999-12-31", dt.date(9999, 12, 31)),
         (pa.time32("s"), "23:59:59", dt.time(23, 59, 59)),
         (pa.time64("us"), "00:00:00.000001", dt.time(0, 0, 0, 1)),
-        (pa.timestamp("us"), "2020-01-01T00:00:00.5", dt.datetime(2020, 1, 1, 0, 0, 0, 500_000)),  # noqa: DTZ001
+        (pa.timestamp("us"), "2020-01-01T00:00:00.5", dt.datetime(2020, 1, 1, 0, 0, 0, 500_000)),  # noqa: DTZ001 - the text has no zone
         (pa.timestamp("ms", "UTC"), "2020-01-01 00:00:00+0100", dt.datetime(2019, 12, 31, 23, tzinfo=dt.UTC)),
         (pa.duration("ms"), "-5", dt.timedelta(milliseconds=-5)),
         (pa.bool_(), "TRUE", True),

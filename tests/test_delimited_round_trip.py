@@ -84,10 +84,10 @@ def plain(table: pa.Table) -> list:
     for column in table.columns:
         type_ = column.type
         if isinstance(type_, pa.DictionaryType):
-            column = column.cast(type_.value_type)  # noqa: PLW2901
+            column = column.cast(type_.value_type)  # noqa: PLW2901 - the same column, in a form that compares
         temporal = pa.types.is_temporal(type_)
         if temporal:
-            column = column.cast(I32 if type_.bit_width == 32 else I64)  # noqa: PLW2901
+            column = column.cast(I32 if type_.bit_width == 32 else I64)  # noqa: PLW2901 - the same column, in a form that compares
         columns.append([repr(value) for value in column.to_pylist()])
     return columns
 
